@@ -1,0 +1,130 @@
+"""The only door for writing: a file or a tree appears whole, under its final name, or not at all.
+
+Everything is written beside its final place and renamed.  What a killed run leaves behind has a name that starts with
+``.`` and ends in ``.partial``; the next run of the same task removes it.
+"""
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tasks.errors import BootmillError
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+BLOCK = 1 << 20
+
+
+def partial_name(path: Path) -> Path:
+    """Return the name under which `path` is being made."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> bool:
+    """Write a file beside its place and rename it; leave it alone where it holds these bytes already.
+
+    Returns whether anything changed.  Readers see the old content or the new one, never a mixture.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        if path.read_bytes() == content and path.stat().st_mode & 0o777 == mode:
+            return False
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    with replacing(path, mode=mode) as out:
+        out.write(content)
+    return True
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = partial_name(path)
+        partial.unlink(missing_ok=True)
+        out = partial.open("xb")
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror}"
+        raise BootmillError(message, hint="look at the owner of the folder: was an earlier build run as root?") from error
+    try:
+        with out:
+            os.fchmod(out.fileno(), mode)
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_tree(path: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `path` in one rename when the block ends well."""
+    partial = partial_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_tree(partial)
+    partial.mkdir()
+    try:
+        yield partial
+        swap_in(partial, path)
+    finally:
+        remove_tree(partial)
+
+
+def swap_in(new: Path, path: Path) -> None:
+    """Put the tree `new` at `path`.  An existing tree changes places with it atomically (renameat2(2))."""
+    if not path.exists():
+        new.rename(path)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(path), RENAME_EXCHANGE):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), str(path))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a tree or a file if it is there; folders without write permission (package trees have them) go too."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        for folder, _, _ in os.walk(path):
+            Path(folder).chmod(0o700)
+        shutil.rmtree(path)
+
+
+def place(source: Path, target: Path) -> None:
+    """Publish a finished file under a second name: a hard link where possible, else a copy; renamed into place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.stat().st_ino == source.stat().st_ino:
+        return
+    partial = partial_name(target)
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, partial)
+        partial.chmod(0o644)
+    partial.replace(target)
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock: two Bootmill runs never make the same artefact at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

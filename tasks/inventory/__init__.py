@@ -1,0 +1,9 @@
+"""Step 1: YAML → model.
+
+    inventory/*.yaml ─ load ─▶ documents ─ compile ─▶ Cluster
+                       (places)            (schema, noderange, check)
+"""
+
+from tasks.inventory.compile import load_cluster as load
+
+__all__ = ["load"]

@@ -1,0 +1,165 @@
+"""Where every artefact lies.  Pure functions; all paths are relative to the checkout.
+
+Published files lie under `site.destdir` as under DESTDIR of a Makefile: ``build`` + ``/tftpboot/…`` by default,
+``/tftpboot/…`` itself where a head node says ``destdir: /``.  Work files always lie under ``build/``.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from tasks.inventory.model import Media, Node, OsImage, Site
+
+INVENTORY = Path("inventory")
+BUILD = Path("build")
+REPORTS = BUILD / "reports"
+MENUS = BUILD / "menus"
+CACHE = BUILD / "cache"
+LAB = BUILD / "lab"
+
+
+def under_destdir(site: Site, path: str) -> Path:
+    """Put `site.destdir` before an absolute output path: ``/tftpboot`` → ``build/tftpboot``."""
+    return Path(site.destdir) / path.lstrip("/")
+
+
+# -- configuration ---------------------------------------------------------------------------------------------------
+
+
+def hosts(site: Site) -> Path:
+    """Return the rendered hosts file."""
+    return under_destdir(site, "/etc/hosts")
+
+
+def dhcpd_conf(site: Site) -> Path:
+    """Return ISC dhcpd's configuration."""
+    return under_destdir(site, "/etc/dhcp/dhcpd.conf")
+
+
+def named_conf(site: Site) -> Path:
+    """Return the part of named.conf that declares our zones."""
+    return under_destdir(site, "/etc/bind/named.conf.bootmill")
+
+
+def zone_dir(site: Site) -> Path:
+    """Return the folder of zone files."""
+    return under_destdir(site, "/etc/bind/zones")
+
+
+def nginx_conf(site: Site) -> Path:
+    """Return the nginx server that hands out /install and /tftpboot."""
+    return under_destdir(site, "/etc/nginx/conf.d/bootmill.conf")
+
+
+# -- media -----------------------------------------------------------------------------------------------------------
+
+
+def made_iso(media: Media) -> Path:
+    """Return the install medium that we write when the site has none."""
+    return BUILD / "media" / f"{media.name}.iso"
+
+
+def media_tree(site: Site, media: Media) -> Path:
+    """Return the extracted medium, e.g. build/install/debian12/x86_64."""
+    return under_destdir(site, f"/install/{media.os}/{media.arch}")
+
+
+def media_manifest(media: Media) -> Path:
+    """Return the report on an extracted medium (what it is, every file with its digest); written last."""
+    return BUILD / "media" / f"{media.name}.json"
+
+
+# -- images ----------------------------------------------------------------------------------------------------------
+
+
+def image_dir(image: OsImage) -> Path:
+    """Return the work folder of an osimage."""
+    return BUILD / "images" / image.name
+
+
+def rootimg_tree(image: OsImage) -> Path:
+    """Return the unpacked root tree (content only: owners and modes are in the manifest)."""
+    return image_dir(image) / "rootimg"
+
+
+def rootimg_manifest(image: OsImage) -> Path:
+    """Return the manifest of the root tree; written last."""
+    return image_dir(image) / "rootimg.manifest"
+
+
+def base_segment(image: OsImage) -> Path:
+    """Return the packed tree without the site's own files."""
+    return image_dir(image) / "base.cpio.gz"
+
+
+def files_segment(image: OsImage) -> Path:
+    """Return the appended layer: fstab, keys and other small things of the site."""
+    return image_dir(image) / "files.cpio.gz"
+
+
+def root_image(image: OsImage) -> Path:
+    """Return the packed root image: base and files segments, concatenated."""
+    return image_dir(image) / "rootimg.cpio.gz"
+
+
+def root_image_digest(image: OsImage) -> Path:
+    """Return the one-line file with the sha256 of the root image."""
+    return image_dir(image) / "rootimg.cpio.gz.sha256"
+
+
+def initrd(image: OsImage) -> Path:
+    """Return the initrd of an osimage."""
+    return image_dir(image) / "initrd.gz"
+
+
+def kernel(image: OsImage) -> Path:
+    """Return the kernel of an osimage, copied out of its tree."""
+    return image_dir(image) / "kernel"
+
+
+def boot_digest(image: OsImage) -> Path:
+    """Return the one-line file with the digest that names the pair (kernel, initrd)."""
+    return image_dir(image) / "boot.sha256"
+
+
+def proof(image: OsImage) -> Path:
+    """Return the report of the static boot proof."""
+    return REPORTS / f"prove-{image.name}.txt"
+
+
+# -- what nodes fetch ------------------------------------------------------------------------------------------------
+
+
+def tftpboot(site: Site) -> Path:
+    """Return the TFTP root."""
+    return under_destdir(site, "/tftpboot")
+
+
+def install(site: Site) -> Path:
+    """Return the tree that nodes fetch from over HTTP."""
+    return under_destdir(site, "/install")
+
+
+def manifest(site: Site) -> Path:
+    """Return the list of everything that a node may fetch, with digests."""
+    return under_destdir(site, "/tftpboot/manifest.sha256")
+
+
+def boot_url_dir(image: OsImage, digest: str) -> PurePosixPath:
+    """Return the folder of kernel and initrd below the TFTP root."""
+    return PurePosixPath("boot") / image.name / digest[:16]
+
+
+def root_image_url_path(image: OsImage, digest: str) -> PurePosixPath:
+    """Return the absolute URL path of a root image; its name says its content."""
+    return PurePosixPath("/install/netboot") / image.os / image.arch / image.profile / digest[:16] / "rootimg.cpio.gz"
+
+
+def menu_names(node: Node) -> dict[str, str]:
+    """Return each menu language's file of a node, below the TFTP root.  Nodes without a MAC have none."""
+    if node.mac is None:
+        return {}
+    dashed = node.mac.replace(":", "-")
+    return {
+        "pxelinux": f"pxelinux.cfg/01-{dashed}",
+        "grub": f"grub/grub.cfg-01-{dashed}",
+        "ipxe": f"ipxe/{dashed}.ipxe",
+    }
