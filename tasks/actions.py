@@ -37,11 +37,13 @@ def rule(
     inputs: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
     after: Iterable[str] = (),
+    salt: object = None,
 ) -> TaskDict:
     """Declare one artefact: what it is made from, where it lies, which function makes it.
 
     It is made again when an input file's content, the digest of `args`, or the code and templates behind `run`
-    change, or when an output is gone.  `after` names tasks that go first although no file leads here from them.
+    change, or when an output is gone.  `after` names tasks that go first although no file leads here from them; `salt`
+    counts like an argument without being passed (the size and date of a file that is too big to hash).
     """
     return {
         "name": name,
@@ -49,21 +51,20 @@ def rule(
         "actions": [(run_action, [f"{run.__module__}.{run.__name__}", run, args])],
         "file_dep": sorted({*map(str, inputs), *recipe(run.__module__)}),
         "targets": [str(path) for path in outputs],
-        "uptodate": [config_changed(digest(args))],
+        "uptodate": [config_changed(digest((args, salt)))],
         "task_dep": list(after),
         "clean": [(clean, [[*outputs]])],
     }
 
 
 def single(task: TaskDict) -> TaskDict:
-    """Turn a rule into a task without subtasks: ``doit hosts`` instead of ``doit hosts:hosts``."""
-    return {key: value for key, value in task.items() if key != "name"}
+    """Turn a rule into a task without subtasks (``doit hosts``); its description is the docstring in dodo.py."""
+    return {key: value for key, value in task.items() if key not in {"name", "doc"}}
 
 
 def command(
     run: Callable[..., None],
     *,
-    doc: str,
     args: tuple[object, ...] = (),
     after: Iterable[str] = (),
     words: bool = True,
@@ -73,7 +74,6 @@ def command(
     With `words`, `run` gets what the user typed behind the task's name as its last argument, a list of strings.
     """
     task: TaskDict = {
-        "doc": doc,
         "actions": [(run_command, [run, args])],
         "uptodate": [False],
         "verbosity": 2,
@@ -96,7 +96,9 @@ def run_action(name: str, run: Callable[..., None], args: tuple[object, ...]) ->
     return None
 
 
-def run_command(run: Callable[..., None], args: tuple[object, ...], words: list[str] | None = None) -> TaskFailed | None:
+def run_command(
+    run: Callable[..., None], args: tuple[object, ...], words: list[str] | None = None
+) -> TaskFailed | None:
     """Perform an act; a `BootmillError` becomes a clean failure with exit code 1."""
     sys.stdout.flush()
     try:
@@ -165,7 +167,7 @@ def imports(source: Path) -> tuple[str, ...]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Turn the inventory's mistakes into doit's exit code 3 without a traceback, and prepare build/ for its database."""
+    """Turn the inventory's mistakes into doit's exit code 3 without a traceback; prepare build/ for its database."""
     os.umask(0o022)
     try:
         paths.BUILD.mkdir(exist_ok=True)

@@ -52,7 +52,9 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
         out = partial.open("xb")
     except OSError as error:
         message = f"{path}: cannot be written: {error.strerror}"
-        raise BootmillError(message, hint="look at the owner of the folder: was an earlier build run as root?") from error
+        raise BootmillError(
+            message, hint="look at the owner of the folder: was an earlier build run as root?"
+        ) from error
     try:
         with out:
             os.fchmod(out.fileno(), mode)
@@ -128,3 +130,15 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give an empty folder to work in that is gone when the block ends; a killed run's is removed by the next."""
+    folder = partial_name(path)
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)

@@ -21,6 +21,16 @@ def under_destdir(site: Site, path: str) -> Path:
     return Path(site.destdir) / path.lstrip("/")
 
 
+def site_key(site: Site) -> Path:
+    """Return the private ssh key whose public half the nodes accept."""
+    return INVENTORY / site.ssh_key
+
+
+def public_key(site: Site) -> Path:
+    """Return the public half of the site's ssh key."""
+    return INVENTORY / f"{site.ssh_key}.pub"
+
+
 # -- configuration ---------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +161,16 @@ def boot_url_dir(image: OsImage, digest: str) -> PurePosixPath:
 def root_image_url_path(image: OsImage, digest: str) -> PurePosixPath:
     """Return the absolute URL path of a root image; its name says its content."""
     return PurePosixPath("/install/netboot") / image.os / image.arch / image.profile / digest[:16] / "rootimg.cpio.gz"
+
+
+def root_image_tftp_path(image: OsImage, digest: str) -> PurePosixPath:
+    """Return the same root image below the TFTP root: what a node falls back to when HTTP fails."""
+    return PurePosixPath("boot") / image.name / digest[:16] / "rootimg.cpio.gz"
+
+
+def menu_manifest() -> Path:
+    """Return the list of rendered menus with their digests."""
+    return MENUS / "manifest.sha256"
 
 
 def menu_names(node: Node) -> dict[str, str]:

@@ -11,31 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tasks import system
 from tasks.errors import CommandError, MissingToolError
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = system.PATH
 PR_SET_PDEATHSIG = 1
 LINES_OF_BLAME = 15
-
-# Program → Debian package, where the two names differ.
-PACKAGE_OF = {
-    "apt-get": "apt",
-    "bwrap": "bubblewrap",
-    "dhcpd": "isc-dhcp-server",
-    "dpkg-deb": "dpkg",
-    "in.tftpd": "tftpd-hpa",
-    "ip": "iproute2",
-    "mcopy": "mtools",
-    "mformat": "mtools",
-    "named": "bind9",
-    "named-checkconf": "bind9-utils",
-    "named-checkzone": "bind9-utils",
-    "newuidmap": "uidmap",
-    "nginx": "nginx-light",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "ssh": "openssh-client",
-    "ssh-keygen": "openssh-client",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +30,9 @@ class Finished:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of our children: nothing of the user's locale, time zone or shell reaches an artefact."""
-    keep = {key: os.environ[key] for key in ("HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy") if key in os.environ}
+    keep = {
+        key: os.environ[key] for key in ("HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy") if key in os.environ
+    }
     return {"PATH": PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", **keep, **(extra or {})}
 
 
@@ -62,9 +45,9 @@ def which(program: str) -> str:
     """Return the program's path; `MissingToolError` names the package that brings it."""
     found = shutil.which(program, path=PATH)
     if found is None:
-        package = PACKAGE_OF.get(program, program)
         message = f"{program} is not installed"
-        raise MissingToolError(message, hint=f"apt-get install {package}   (or: python3 -m tasks doctor)")
+        hint = f"apt-get install {system.package_of(program)}   (or: python3 -m tasks doctor)"
+        raise MissingToolError(message, hint=hint)
     return found
 
 
@@ -85,7 +68,7 @@ def run(
     """
     words = [which(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
     try:
-        done = subprocess.run(  # noqa: PLW1509 - die_with_parent() only calls prctl
+        done = subprocess.run(
             words,
             env=environment(env),
             cwd=cwd,
@@ -93,7 +76,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else None,
             stdout=stdout if stdout is not None else subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # safe beside threads: it only calls prctl
             timeout=timeout,
             check=False,
         )
@@ -117,13 +100,13 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program that goes on beside us (a daemon, a virtual machine); it dies when we do."""
     words = [which(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
-    return subprocess.Popen(  # noqa: PLW1509 - see run()
+    return subprocess.Popen(
         words,
         env=environment(env),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=before,
+        preexec_fn=before,  # noqa: PLW1509 - see run()
         pass_fds=tuple(pass_fds),
         start_new_session=True,
     )

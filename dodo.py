@@ -1,0 +1,128 @@
+"""From an inventory to booted nodes, in the order the data travels.  `doit list` prints this table."""
+
+from collections.abc import Iterator
+
+from tasks import configs, initrd, inventory, lab, media, nodes, paths, rootimg, stage
+from tasks.actions import Reporter, TaskDict, command, loading
+from tasks.doctor import doctor, self_test
+
+with loading():
+    cluster = inventory.load(paths.INVENTORY)
+
+DOIT_CONFIG = {
+    "default_tasks": ["stage"],
+    "reporter": Reporter,
+    "minversion": "0.36.0",
+    "backend": "sqlite3",  # the other backends rewrite their file in place: a kill there would lose it
+    "dep_file": str(paths.BUILD / ".doit.db"),
+}
+
+
+def task_check() -> TaskDict:
+    """Validate the inventory and report every mistake."""
+    return command(inventory.report, args=(cluster,), words=False)
+
+
+def task_hosts() -> TaskDict:
+    """Render /etc/hosts."""
+    return configs.hosts(cluster)
+
+
+def task_zone() -> TaskDict:
+    """Render the forward and reverse zones and named's configuration."""
+    return configs.zone(cluster)
+
+
+def task_dhcpd() -> TaskDict:
+    """Render dhcpd.conf."""
+    return configs.dhcpd(cluster)
+
+
+def task_httpd() -> TaskDict:
+    """Render the web server's configuration."""
+    return configs.httpd(cluster)
+
+
+def task_iso() -> Iterator[TaskDict]:
+    """Make an install medium where the site has none."""
+    yield from media.iso_tasks(cluster)
+
+
+def task_media() -> Iterator[TaskDict]:
+    """Extract and verify each medium under install/."""
+    yield from media.media_tasks(cluster)
+
+
+def task_sshkey() -> TaskDict:
+    """Make the site's ssh key pair if there is none."""
+    return rootimg.sshkey(cluster)
+
+
+def task_rootimg() -> Iterator[TaskDict]:
+    """Build the root tree of each osimage from its medium."""
+    yield from rootimg.rootimg_tasks(cluster)
+
+
+def task_pack() -> Iterator[TaskDict]:
+    """Pack each root tree into its root image."""
+    yield from rootimg.pack_tasks(cluster)
+
+
+def task_initrd() -> Iterator[TaskDict]:
+    """Build each initrd: busybox, its libraries, the drivers, init."""
+    yield from initrd.initrd_tasks(cluster)
+
+
+def task_prove() -> Iterator[TaskDict]:
+    """Prove that each osimage will boot."""
+    yield from initrd.prove_tasks(cluster)
+
+
+def task_menus() -> TaskDict:
+    """Render each node's boot menus (PXELINUX, GRUB, iPXE)."""
+    return configs.menus(cluster)
+
+
+def task_nbp() -> TaskDict:
+    """Publish the network boot programs."""
+    return stage.nbp(cluster)
+
+
+def task_stage() -> TaskDict:
+    """Put images and menus where nodes fetch them."""
+    return stage.stage(cluster)
+
+
+def task_nodeset() -> TaskDict:
+    """Choose what nodes do at their next boot: nodeset NODERANGE STATE."""
+    return nodes.nodeset(cluster)
+
+
+def task_rsetboot() -> TaskDict:
+    """Set the BMC's boot device: rsetboot NODERANGE net|hd|cd|setup|default."""
+    return nodes.rsetboot(cluster)
+
+
+def task_rpower() -> TaskDict:
+    """Switch nodes: rpower NODERANGE on|off|stat|boot|reset|cycle|softoff."""
+    return nodes.rpower(cluster)
+
+
+def task_rnetboot() -> TaskDict:
+    """Boot nodes over the network: nodeset, rsetboot net, rpower boot."""
+    return nodes.rnetboot(cluster)
+
+
+def task_lab() -> TaskDict:
+    """Run the inventory's nodes as virtual machines: lab up|down|status|boot NODE|ssh NODE."""
+    return lab.lab(cluster)
+
+
+def task_doctor() -> TaskDict:
+    """Say what is missing on this machine and how to get it."""
+    return doctor()
+
+
+def task_test() -> TaskDict:
+    """Run the test suite."""
+    return self_test()

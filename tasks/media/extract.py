@@ -1,0 +1,41 @@
+"""Extract and verify a medium: the tree appears when every byte is accounted for, or not at all."""
+
+import json
+from pathlib import Path
+
+from tasks import files, paths
+from tasks.inventory.model import Media, Site
+from tasks.media import reader, verify
+
+
+def iso_path(media: Media) -> Path:
+    """Return the ISO of a medium: the site's own, or the one that we make."""
+    return Path(media.iso) if media.iso else paths.made_iso(media)
+
+
+def fingerprint(media: Media) -> tuple[int, int] | None:
+    """Return size and modification time of the site's ISO: hashing gigabytes at each run would cost seconds."""
+    try:
+        stat = iso_path(media).stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def extract_media(site: Site, media: Media) -> None:
+    """Extract the medium under install/<os>/<arch> and note what it is in `paths.media_manifest()`."""
+    iso = iso_path(media)
+    reader.check_whole(iso)
+    with files.replacing_tree(paths.media_tree(site, media)) as tree:
+        digests = reader.extract(iso, tree)
+        identity = verify.identify(media, tree)
+        verify.verify(media, tree, digests, identity.suite)
+    report = {
+        "os": identity.os,
+        "arch": identity.arch,
+        "suite": identity.suite,
+        "components": identity.components,
+        "source_date_epoch": int(identity.date.timestamp()),
+        "files": dict(sorted(digests.items())),
+    }
+    files.write_atomic(paths.media_manifest(media), json.dumps(report, indent=1) + "\n")

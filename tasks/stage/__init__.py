@@ -1,0 +1,41 @@
+"""Step 6: → tftpboot and install: what nodes fetch.
+
+packages of the head node ─ nbp ─▶ tftpboot/pxelinux.0, grub/, ipxe/
+kernel, initrd, root image ─ publish ─▶ tftpboot/boot/<osimage>/<digest>/, install/netboot/…/<digest>/
+menus ──────────────────── publish ─▶ tftpboot/pxelinux.cfg/, grub/, ipxe/ ─▶ manifest.sha256
+"""
+
+from tasks import paths
+from tasks.actions import TaskDict, rule, single
+from tasks.inventory.model import Cluster
+from tasks.stage.nbp import publish_nbp, sources, targets
+from tasks.stage.publish import publish
+
+
+def nbp(cluster: Cluster) -> TaskDict:
+    """Return the task that publishes the boot programs."""
+    site = cluster.site.only()
+    return single(
+        rule("nbp", doc="boot programs", run=publish_nbp, args=(site,), inputs=sources(), outputs=targets(site))
+    )
+
+
+def stage(cluster: Cluster) -> TaskDict:
+    """Return the task that publishes images and menus."""
+    site = cluster.site.only()
+    images = tuple(image.only() for image in cluster.osimages if image.method == "netboot")
+    inputs = [
+        path
+        for image in images
+        for path in (paths.boot_digest(image), paths.root_image_digest(image), paths.proof(image))
+    ]
+    task = rule(
+        "stage",
+        doc="images and menus",
+        run=publish,
+        args=(site, images, tuple(targets(site))),
+        inputs=[*inputs, paths.menu_manifest(), *targets(site)],
+        outputs=[paths.manifest(site)],
+        after=["hosts", "zone", "dhcpd", "httpd"],
+    )
+    return single(task)

@@ -1,0 +1,36 @@
+"""Network boot programs: from the head node's packages to the TFTP root."""
+
+from pathlib import Path
+
+from tasks import files, paths
+from tasks.errors import MissingToolError
+from tasks.inventory.model import Site
+
+# Name below the TFTP root → where Debian's package has it, and which package that is.
+PROGRAMS = {
+    "pxelinux.0": ("/usr/lib/PXELINUX/pxelinux.0", "pxelinux"),
+    "ldlinux.c32": ("/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"),
+    "grub/grubx64.efi": ("/usr/lib/grub/x86_64-efi/monolithic/grubnetx64.efi", "grub-efi-amd64-bin"),
+    "ipxe/undionly.kpxe": ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
+    "ipxe/snponly.efi": ("/usr/lib/ipxe/snponly.efi", "ipxe"),
+}
+
+
+def sources() -> list[Path]:
+    """Return the programs that this machine has: a package update is noticed, a missing one told by `publish_nbp()`."""
+    return [path for source, _ in PROGRAMS.values() if (path := Path(source)).exists()]
+
+
+def targets(site: Site) -> list[Path]:
+    """Return where the programs are published."""
+    return [paths.tftpboot(site) / name for name in PROGRAMS]
+
+
+def publish_nbp(site: Site) -> None:
+    """Copy the boot programs under the TFTP root; all that are missing are named at once."""
+    lost = [(source, package) for source, package in PROGRAMS.values() if not Path(source).exists()]
+    if lost:
+        message = "boot programs are missing: " + ", ".join(source for source, _ in lost)
+        raise MissingToolError(message, hint=f"apt-get install {' '.join(sorted({package for _, package in lost}))}")
+    for name, (source, _) in PROGRAMS.items():
+        files.write_atomic(paths.tftpboot(site) / name, Path(source).read_bytes())
