@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tasks import paths
 from tasks.actions import TaskDict, rule
 from tasks.initrd.collect import build_initrd
-from tasks.initrd.prove import prove
+from tasks.initrd.prove import prove_image
 from tasks.inventory.model import Cluster
 
 
@@ -35,7 +35,7 @@ def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
             yield rule(
                 image.name,
                 doc=f"prove that {image.name} will boot",
-                run=prove,
+                run=prove_image,
                 args=(image.only("drivers"),),
                 inputs=[paths.initrd(image), paths.kernel(image), paths.rootimg_manifest(image)],
                 outputs=[paths.proof(image)],

@@ -41,7 +41,7 @@ class Finding:
         return f"{self.grade}: {self.text}\n    {self.remedy}"
 
 
-def prove(image: OsImage) -> None:
+def prove_image(image: OsImage) -> None:
     """Write the report; raise with every error in it where the image would not boot."""
     findings = examine(paths.initrd(image).read_bytes(), paths.kernel(image).read_bytes(), image.drivers)
     source = DiskTree(paths.rootimg_tree(image))

@@ -8,7 +8,7 @@ menus ──────────────────── publish ─�
 from tasks import paths
 from tasks.actions import TaskDict, rule, single
 from tasks.inventory.model import Cluster
-from tasks.stage.nbp import publish_nbp, sources, targets
+from tasks.stage.programs import publish_nbp, sources, targets
 from tasks.stage.publish import publish
 
 

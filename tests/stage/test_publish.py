@@ -1,0 +1,116 @@
+"""Staging: images under names that say their content, menus that follow, nothing torn, nothing lost too early."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks import files, paths
+from tasks.errors import MissingToolError
+from tasks.inventory.model import OsImage, Site
+from tasks.stage import programs
+from tasks.stage.publish import publish
+
+SITE = Site(
+    domain="renci.ben", master="mgt", destdir="build", nameservers=(), forwarders=(), ssh_key="keys/k", dns_contact="x"
+)
+IMAGE = OsImage(
+    name="debian12-x86_64-netboot-compute",
+    os="debian12",
+    arch="x86_64",
+    method="netboot",
+    profile="compute",
+    media="debian12-x86_64",
+    packages=(),
+    exclude=(),
+    drivers=(),
+    kernel=None,
+    kernel_args=(),
+    fstab=(),
+    services_off=(),
+)
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty checkout with one built image and one menu."""
+    monkeypatch.chdir(tmp_path)
+    build("one")
+    menu("pxelinux.cfg/01-aa", "menu one")
+    return tmp_path
+
+
+def build(content: str) -> None:
+    """Make an image whose bytes are `content`."""
+    for path in (paths.kernel(IMAGE), paths.initrd(IMAGE), paths.root_image(IMAGE)):
+        files.write_atomic(path, content)
+    digest = files.sha256(paths.root_image(IMAGE))
+    files.write_atomic(paths.boot_digest(IMAGE), f"{digest}\n")
+    files.write_atomic(paths.root_image_digest(IMAGE), f"{digest}\n")
+
+
+def menu(name: str, text: str) -> None:
+    """Render a menu."""
+    files.write_atomic(paths.MENUS / name, text)
+
+
+def staged() -> dict[str, str]:
+    """Return {path below build: content} of what nodes may fetch."""
+    roots = [Path("build/tftpboot"), Path("build/install")]
+    return {
+        str(path.relative_to("build")): path.read_text() for root in roots for path in root.rglob("*") if path.is_file()
+    }
+
+
+def go() -> None:
+    """Stage."""
+    publish(SITE, (IMAGE,), ())
+
+
+def test_everything_is_in_the_manifest() -> None:
+    """The manifest lists each file that a node may fetch, with its digest, sorted by path."""
+    go()
+    lines = paths.manifest(SITE).read_text().splitlines()
+    listed = {line[66:]: line[:64] for line in lines}
+    assert set(listed) == set(staged()) - {"tftpboot/manifest.sha256"}
+    assert all(files.sha256(Path("build") / path) == digest for path, digest in listed.items())
+    assert list(listed) == sorted(listed)
+
+
+def test_the_generation_before_stays_for_nodes_that_are_booting() -> None:
+    """A node with the old menu still finds its images; two generations later they are gone."""
+    go()
+    first = {path for path in staged() if "/boot/" in path or "rootimg" in path}
+    build("two")
+    go()
+    assert first <= set(staged())
+    build("three")
+    go()
+    assert not first & set(staged())
+    assert "two" in staged().values()
+
+
+def test_menus_that_left_are_removed_and_foreign_files_stay() -> None:
+    """A removed node's menu goes; what an administrator put beside it is not ours to delete."""
+    go()
+    files.write_atomic(Path("build/tftpboot/memtest"), "mine")
+    (paths.MENUS / "pxelinux.cfg/01-aa").unlink()
+    menu("pxelinux.cfg/01-bb", "menu two")
+    go()
+    assert "tftpboot/pxelinux.cfg/01-aa" not in staged()
+    assert staged()["tftpboot/pxelinux.cfg/01-bb"] == "menu two"
+    assert staged()["tftpboot/memtest"] == "mine"
+
+
+def test_an_unchanged_menu_is_not_touched() -> None:
+    """Staging again writes nothing: a node that is fetching is not disturbed, backups stay small."""
+    go()
+    before = {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*")}
+    go()
+    assert {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*")} == before
+
+
+def test_missing_boot_programs_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line installs what is missing."""
+    monkeypatch.setattr(programs, "PROGRAMS", {"a": ("/nowhere/a", "pkg-a"), "b": ("/nowhere/b", "pkg-b")})
+    with pytest.raises(MissingToolError, match=r"(?s)/nowhere/a, /nowhere/b.*apt-get install pkg-a pkg-b"):
+        programs.publish_nbp(SITE)

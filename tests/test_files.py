@@ -1,0 +1,106 @@
+"""The door for writing: whole or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import files
+from tasks.errors import BootmillError
+
+
+def test_unchanged_content_is_left_alone(tmp_path: Path) -> None:
+    """Writing the same bytes touches nothing, so nothing downstream is rebuilt."""
+    target = tmp_path / "sub/file"
+    assert files.write_atomic(target, "a")
+    before = target.stat()
+    assert not files.write_atomic(target, "a")
+    assert target.stat() == before
+    assert files.write_atomic(target, "b")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """An error in the middle keeps the old content and no debris."""
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), files.replacing(target) as out:
+        out.write(b"%d" % (1 // (out.write(b"half") - 4)))
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - names, hidden ones too
+
+
+def test_the_umask_does_not_matter(tmp_path: Path) -> None:
+    """Published files have the mode that is asked for, whatever the user's umask."""
+    before = os.umask(0o077)
+    try:
+        files.write_atomic(tmp_path / "file", "x", mode=0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_tree_changes_in_one_rename(tmp_path: Path) -> None:
+    """The old tree stays until the new one takes its place; an error keeps the old one."""
+    target = tmp_path / "tree"
+    with files.replacing_tree(target) as new:
+        (new / "a").write_text("1")
+    with pytest.raises(ZeroDivisionError), files.replacing_tree(target) as new:
+        (new / "b").write_text(str(1 // 0))
+    assert [path.name for path in target.iterdir()] == ["a"]
+    with files.replacing_tree(target) as new:
+        (new / "b").write_text("2")
+        assert (target / "a").exists()
+    assert [path.name for path in target.iterdir()] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+def test_debris_of_a_killed_run_is_cleared(tmp_path: Path) -> None:
+    """What a kill left under the partial name is gone after the next run, folders without write permission included."""
+    debris = files.partial_name(tmp_path / "tree") / "sub"
+    debris.mkdir(parents=True)
+    (debris / "file").write_text("x")
+    debris.chmod(0o500)
+    with files.replacing_tree(tmp_path / "tree") as new:
+        assert list(new.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+    """A path that cannot be written is named in a sentence, without a traceback."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BootmillError, match="cannot be written"):
+        files.write_atomic(tmp_path / "file/below", "x")
+
+
+def test_place_is_a_second_name_for_the_same_bytes(tmp_path: Path) -> None:
+    """Publishing costs no copy, and replacing the source later leaves the published file as it was."""
+    source, target = tmp_path / "source", tmp_path / "sub/target"
+    files.write_atomic(source, "one")
+    files.place(source, target)
+    assert source.stat().st_ino == target.stat().st_ino
+    files.write_atomic(source, "two")
+    assert target.read_text() == "one"
+
+
+def test_kill_in_the_middle_of_a_write(tmp_path: Path) -> None:
+    """After SIGKILL at any moment readers see the old file or the new one, whole."""
+    target = tmp_path / "file"
+    old, new = b"a" * 4_000_000, b"b" * 4_000_000
+    files.write_atomic(target, old)
+    script = f"""
+from pathlib import Path
+from tasks import files
+while True:
+    files.write_atomic(Path({str(target)!r}), b"b" * 4_000_000)
+    files.write_atomic(Path({str(target)!r}), b"a" * 4_000_000)
+"""
+    for delay in (0.15, 0.17, 0.2, 0.23):
+        child = subprocess.Popen([sys.executable, "-c", script])
+        time.sleep(delay)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert target.read_bytes() in (old, new)
