@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tasks.errors import BootmillError
 
@@ -87,12 +88,11 @@ def printf(text: str, *values: Any) -> str:
 
 
 def replaced(text: object, old: str, new: str) -> str:
-    """Replace a text inside another; the result stays as short as a value is."""
-    result_length = len(str(text)) * (len(new) + 1)
-    if not old or result_length > LONGEST**2:
+    """Replace a text inside another; neither may be longer than a value is, so that a chain of them cannot explode."""
+    if not old or max(len(str(text)), len(new)) > LONGEST:
         message = "the replaced text is empty or the result too long"
         raise ValueError(message)
-    return str(text).replace(old, new)[: LONGEST + 1]
+    return str(text).replace(old, new)
 
 
 @cache

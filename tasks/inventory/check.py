@@ -1,114 +1,159 @@
 """The checks that compare rows: references, duplicates, addresses.  Pure; yields every mistake with its place."""
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tasks.inventory.load import Mark
-from tasks.inventory.model import Cluster, Network, Node, SecretKind
+from tasks.inventory.mistakes import unknown
+from tasks.inventory.model import BootState, Media, Network, Node, OsImage, SecretKind, SecretRef, Switch
 
 Marks = dict[tuple[str, str, str], Mark]  # (table, row, attribute or "") → where it was written
-Mistake = tuple[Mark, str]
+Mistake = tuple[Mark, str, str]  # place, whom it concerns, sentence
+LABEL_LENGTH = 63  # RFC 1035 2.3.4
 
 
-def cluster(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The rows that are valid by themselves, and the names of all that were written (None: the file is unreadable)."""
+
+    networks: tuple[Network, ...]
+    switches: tuple[Switch, ...]
+    nodes: tuple[Node, ...]
+    osimages: tuple[OsImage, ...]
+    media: tuple[Media, ...]
+    written: Mapping[str, frozenset[str] | None]
+
+
+def tables(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """Yield every mistake that only shows when rows are compared."""
-    yield from references(cluster, marks)
-    yield from addresses(cluster, marks)
-    yield from networks(cluster, marks)
-    yield from duplicates(cluster, marks)
+    yield from references(tables, marks)
+    yield from secrets(tables, marks)
+    yield from addresses(tables, marks)
+    yield from networks(tables, marks)
+    yield from duplicates(tables, marks)
 
 
 def place(marks: Marks, table: str, row: str, attribute: str = "") -> Mark:
-    """Return where an attribute was written, or its row, or its table."""
-    return marks.get((table, row, attribute)) or marks.get((table, row, "")) or Mark(file=f"inventory/{table}.yaml", line=1, column=1)
+    """Return where an attribute was written, or the compound around it, or its row, or its table."""
+    return (
+        marks.get((table, row, attribute))
+        or marks.get((table, row, attribute.partition(".")[0]))
+        or marks.get((table, row, ""))
+        or Mark(file=f"inventory/{table}.yaml", line=1, column=1)
+    )
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """Return the sentence for a name that nothing bears, with the nearest names."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=2)
-    if close:
-        return f"unknown {what} {word!r}: did you mean {' or '.join(close)}?"
-    return f"unknown {what} {word!r}: known are {', '.join(names[:8]) or 'none'}"
+def references(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Names that must lead somewhere: media of osimages, osimages and switch ports of nodes."""
+    media, images = tables.written["media"], tables.written["osimages"]
+    for image in tables.osimages:
+        if media is not None and image.media not in media:
+            yield place(marks, "osimages", image.name, "media"), image.name, unknown("medium", image.media, media)
+    for node in tables.nodes:
+        if node.osimage and images is not None and node.osimage not in images:
+            yield place(marks, "nodes", node.name, "osimage"), node.name, unknown("osimage", node.osimage, images)
+        if node.osimage is None and node.state in {BootState.NETBOOT, BootState.INSTALL}:
+            yield place(marks, "nodes", node.name, "state"), node.name, f"state {node.state} needs an osimage"
+    yield from ports(tables, marks)
 
 
-def references(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
-    """Names that must lead somewhere: osimages, media, switches, groups."""
-    images = {image.name for image in cluster.osimages}
-    switches = {switch.name: switch for switch in cluster.switches}
-    media = {medium.name for medium in cluster.media}
-    for image in cluster.osimages:
-        if image.media not in media:
-            yield place(marks, "osimages", image.name, "media"), f"{image.name}: {unknown('medium', image.media, media)}"
-    for node in cluster.nodes:
-        if node.osimage and node.osimage not in images:
-            mark = place(marks, "nodes", node.name, "osimage")
-            yield mark, f"{node.name}: {unknown('osimage', node.osimage, images)}"
-        if node.port and node.port.switch not in switches:
-            mark = place(marks, "nodes", node.name, "port.switch")
-            yield mark, f"{node.name}: {unknown('switch', node.port.switch, switches)}"
-        elif node.port and node.port.port.isdigit() and not 1 <= int(node.port.port) <= switches[node.port.switch].ports:
-            mark = place(marks, "nodes", node.name, "port.port")
-            yield mark, f"{node.name}: {node.port.switch} has no port {node.port.port}"
-        if node.bmc and node.bmc.password and node.bmc.password.kind is SecretKind.FILE and ".." in node.bmc.password.where:
-            yield place(marks, "nodes", node.name, "bmc.password"), f"{node.name}: a secret's file lies below inventory/"
+def ports(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield the nodes that are plugged into a switch or a port that is not there."""
+    known = tables.written["switches"]
+    switches = {switch.name: switch for switch in tables.switches}
+    for node in tables.nodes:
+        if node.port is None:
+            continue
+        switch = switches.get(node.port.switch)
+        if known is not None and node.port.switch not in known:
+            yield place(marks, "nodes", node.name, "port.switch"), node.name, unknown("switch", node.port.switch, known)
+        elif switch and node.port.port.isdigit() and not 1 <= int(node.port.port) <= switch.ports:
+            text = f"{switch.name} has {switch.ports} ports, no port {node.port.port}"
+            yield place(marks, "nodes", node.name, "port.port"), node.name, text
 
 
-def addresses(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
+def secrets(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield the secrets whose file is sought outside of inventory/."""
+    for switch in tables.switches:
+        if outside(switch.community):
+            mark = place(marks, "switches", switch.name, "community")
+            yield mark, switch.name, "a secret's file lies below inventory/, without '..'"
+    for node in tables.nodes:
+        if node.bmc and outside(node.bmc.password):
+            mark = place(marks, "nodes", node.name, "bmc.password")
+            yield mark, node.name, "a secret's file lies below inventory/, without '..'"
+
+
+def outside(secret: SecretRef | None) -> bool:
+    """Return whether a secret's file may lie outside of inventory/."""
+    return secret is not None and secret.kind is SecretKind.FILE and ".." in secret.where.split("/")
+
+
+def addresses(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """Each address in a known network, apart from its ends and from the dynamic range."""
-    for node in cluster.nodes:
-        yield from address(cluster, place(marks, "nodes", node.name, "ip"), node.name, node.ip)
+    for node in tables.nodes:
+        yield from address(tables, place(marks, "nodes", node.name, "ip"), node.name, node.ip)
         if node.bmc:
-            yield from address(cluster, place(marks, "nodes", node.name, "bmc.address"), node.bmc.name, node.bmc.address)
-    for switch in cluster.switches:
-        yield from address(cluster, place(marks, "switches", switch.name, "ip"), switch.name, switch.ip)
+            mark = place(marks, "nodes", node.name, "bmc.address")
+            yield from address(tables, mark, node.bmc.name, node.bmc.address)
+    for switch in tables.switches:
+        yield from address(tables, place(marks, "switches", switch.name, "ip"), switch.name, switch.ip)
 
 
-def address(cluster: Cluster, mark: Mark, name: str, ip: IPv4Address) -> Iterator[Mistake]:
-    """Yield what is wrong with one address."""
-    homes = [network for network in cluster.networks if ip in network.subnet]
-    if not homes:
-        known = ", ".join(f"{network.name} {network.subnet}" for network in cluster.networks)
-        yield mark, f"{name}: {ip} is in no network (known: {known})"
+def address(tables: Tables, mark: Mark, name: str, ip: IPv4Address) -> Iterator[Mistake]:
+    """Yield what is wrong with one address; a network that is itself wrong may hold any."""
+    home = next((network for network in tables.networks if ip in network.subnet), None)
+    if home is None:
+        written = tables.written["networks"]
+        if written is not None and len(written) == len(tables.networks):
+            known = ", ".join(f"{network.name} {network.subnet}" for network in tables.networks[:8])
+            yield mark, name, f"{ip} is in no network (known: {known or 'none'})"
         return
-    home = homes[0]
-    if home.subnet.prefixlen < 31 and ip in {home.subnet.network_address, home.subnet.broadcast_address}:
-        yield mark, f"{name}: {ip} is the network or broadcast address of {home.name}"
+    if is_end(home, ip):
+        yield mark, name, f"{ip} is the network or broadcast address of {home.name}"
     if home.dynamic_range and home.dynamic_range[0] <= ip <= home.dynamic_range[1]:
         first, last = home.dynamic_range
-        yield mark, f"{name}: {ip} lies in the dynamic range {first}-{last} of {home.name}, which is for unknown machines"
+        text = f"{ip} lies in the dynamic range {first}-{last} of {home.name}, which is for unknown machines"
+        yield mark, name, text
 
 
-def networks(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
+def is_end(network: Network, ip: IPv4Address) -> bool:
+    """Return whether an address is a network's own or its broadcast; a /31 and a /32 have none (RFC 3021)."""
+    subnet = network.subnet
+    return subnet.prefixlen < 31 and ip in {subnet.network_address, subnet.broadcast_address}
+
+
+def networks(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """Ranges and gateways inside their subnet; subnets apart from each other."""
-    for index, network in enumerate(cluster.networks):
+    for index, network in enumerate(tables.networks):
         yield from inside(network, marks)
-        for other in cluster.networks[:index]:
+        for other in tables.networks[:index]:
             if network.subnet.overlaps(other.subnet):
                 mark = place(marks, "networks", network.name, "subnet")
-                yield mark, f"{network.name}: {network.subnet} overlaps {other.name} {other.subnet}"
+                yield mark, network.name, f"{network.subnet} overlaps {other.name} {other.subnet}"
 
 
 def inside(network: Network, marks: Marks) -> Iterator[Mistake]:
-    """Yield what lies outside a network although it names it."""
+    """Yield what is no host address of a network although it names it."""
     subnet = network.subnet
-    if network.gateway and network.gateway not in subnet:
-        yield place(marks, "networks", network.name, "gateway"), f"{network.name}: gateway {network.gateway} is not in {subnet}"
+    if network.gateway and (network.gateway not in subnet or is_end(network, network.gateway)):
+        mark = place(marks, "networks", network.name, "gateway")
+        yield mark, network.name, f"gateway {network.gateway} is no host address of {subnet}"
     for end in network.dynamic_range or ():
-        if end not in subnet or end in {subnet.network_address, subnet.broadcast_address}:
+        if end not in subnet or is_end(network, end):
             mark = place(marks, "networks", network.name, "dynamic_range")
-            yield mark, f"{network.name}: the dynamic range's {end} is no host address of {subnet}"
+            yield mark, network.name, f"the dynamic range's {end} is no host address of {subnet}"
 
 
-def duplicates(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
+def duplicates(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """What only one machine may have: MACs, addresses, host names, switch ports."""
     names: dict[str, tuple[str, Mark]] = {}
     ips: dict[str, tuple[str, Mark]] = {}
-    for switch in cluster.switches:
+    for switch in tables.switches:
         yield from claim(names, "host name", switch.name, switch.name, place(marks, "switches", switch.name))
         yield from claim(ips, "address", str(switch.ip), switch.name, place(marks, "switches", switch.name, "ip"))
-    for node in cluster.nodes:
+    for node in tables.nodes:
         mark = place(marks, "nodes", node.name)
         yield from claim(names, "host name", node.name, node.name, mark)
         for alias in node.aliases:
@@ -118,14 +163,21 @@ def duplicates(cluster: Cluster, marks: Marks) -> Iterator[Mistake]:
             yield from claim(names, "host name", node.bmc.name, node.name, mark)
             bmc_mark = place(marks, "nodes", node.name, "bmc.address")
             yield from claim(ips, "address", str(node.bmc.address), node.bmc.name, bmc_mark)
-    yield from unique(cluster, marks, "mac", lambda node: node.mac)
-    yield from unique(cluster, marks, "port", lambda node: f"{node.port.switch} port {node.port.port}" if node.port else None)
+            if len(node.bmc.name) > LABEL_LENGTH:
+                yield mark, node.name, f"its BMC's name {node.bmc.name} has more than {LABEL_LENGTH} characters"
+    yield from unique(tables, marks, "mac", lambda node: node.mac)
+    yield from unique(tables, marks, "port", plugged)
 
 
-def unique(cluster: Cluster, marks: Marks, attribute: str, value: Callable[[Node], str | None]) -> Iterator[Mistake]:
+def plugged(node: Node) -> str | None:
+    """Return a node's switch port in words."""
+    return f"{node.port.port} of {node.port.switch}" if node.port else None
+
+
+def unique(tables: Tables, marks: Marks, attribute: str, value: Callable[[Node], str | None]) -> Iterator[Mistake]:
     """Yield the nodes that share what only one may have."""
     owners: dict[str, tuple[str, Mark]] = {}
-    for node in cluster.nodes:
+    for node in tables.nodes:
         own = value(node)
         if own is not None:
             detail = "port.port" if attribute == "port" else attribute
@@ -137,6 +189,6 @@ def claim(owners: dict[str, tuple[str, Mark]], what: str, value: str, name: str,
     if value in owners:
         owner, first = owners[value]
         where = f"line {first.line}" if first.file == mark.file else f"{first.file}:{first.line}"
-        yield mark, f"{name}: {what} {value} belongs to {owner} already ({where})"
+        yield mark, name, f"{what} {value} belongs to {owner} already ({where})"
     else:
         owners[value] = (name, mark)

@@ -1,19 +1,19 @@
-"""Documents → Cluster.  Every mistake is collected; nothing is returned while there is one."""
+"""Documents → Cluster.  Every mistake is collected; nothing is returned while there is one.
 
-import difflib
+What can be checked is checked, whatever else is wrong: a table that cannot be read only silences the checks that need
+it, and a row that is wrong still counts as a name that others may refer to.
+"""
+
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tasks import template
-from tasks.errors import InventoryError
-from tasks.inventory import check, load, noderange, schema
-from tasks.inventory.load import Document, Mark, Path_
+from tasks.inventory import check, noderange, resolve, schema
+from tasks.inventory.load import Document, Mark, Path_, read
+from tasks.inventory.mistakes import Mistakes, sentence, unknown_attribute
 from tasks.inventory.model import (
     Bmc,
     BootState,
@@ -24,62 +24,39 @@ from tasks.inventory.model import (
     Network,
     Node,
     OsImage,
-    SecretRef,
     Site,
     Switch,
     SwitchPort,
 )
+from tasks.inventory.resolve import Cells
 
+TABLES = ("site", "networks", "switches", "groups", "nodes", "osimages", "media", "discovered", "bootstate")
+REQUIRED = ("site", "networks", "nodes")
+NODE_TABLES = ("site", "groups", "nodes", "discovered", "bootstate")  # a node's attributes come from these
 OSIMAGE_NAME = re.compile(r"([a-z]+[0-9.]*)-([a-z0-9_]+)-(netboot|install)-([a-z][a-z0-9_]*)")
 MEDIA_NAME = re.compile(r"([a-z]+[0-9.]*)-([a-z0-9_]+)")
-NUMBERS = re.compile(r"[0-9]+")
+MOST_NODES = 200_000
+MOST_HINTS = 20  # looking for near names among ten thousand takes a tenth of a second
 Row = TypeVar("Row", bound=schema.Table)
-COMPOUND = ("bmc", "port", "console")  # attributes made of attributes: merged one by one, as xCAT's columns are
-
-
-@dataclass(kw_only=True)
-class Mistakes:
-    """What is wrong, with its place; `finish()` raises all of it at once."""
-
-    found: list[tuple[Mark, str]] = field(default_factory=list)
-
-    def add(self, mark: Mark, text: str) -> None:
-        """Note a mistake once."""
-        if (mark, text) not in self.found:
-            self.found.append((mark, text))
-
-    def finish(self) -> None:
-        """Raise an `InventoryError` with every mistake in reading order, if there is one."""
-        if self.found:
-            ordered = sorted(self.found, key=lambda item: (item[0].file, item[0].line, item[0].column))
-            raise InventoryError([f"{mark}: {text}" for mark, text in ordered])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """An attribute's value before it has a type, and where it was written."""
-
-    value: Any
-    mark: Mark
 
 
 def load_cluster(folder: Path) -> Cluster:
     """Read inventory/ and return the cluster; `InventoryError` holds every mistake with its place."""
     mistakes = Mistakes()
-    names = ("site", "networks", "switches", "groups", "nodes", "osimages", "media", "discovered", "bootstate")
-    documents = {name: load.read(folder / f"{name}.yaml") for name in names}
+    documents = {name: read(folder / f"{name}.yaml") for name in TABLES}
+    for name in REQUIRED:
+        if not (folder / f"{name}.yaml").exists():
+            documents[name].broken = True
+            mistakes.add(documents[name].mark(()), "is missing: copy the sample from Bootmill's inventory/")
     for document in documents.values():
         for mark, text in document.mistakes:
             mistakes.add(mark, text)
-    for name in ("site", "networks", "nodes"):
-        if not (folder / f"{name}.yaml").exists():
-            mistakes.add(documents[name].mark(()), "is missing: copy the sample from Bootmill's inventory/")
+    compiler = Compiler(documents, mistakes)
+    tables = compiler.tables()
+    for mark, subject, text in check.tables(tables, compiler.marks):
+        mistakes.add(mark, text, subject=subject)
     mistakes.finish()
-    cluster, marks = Compiler(documents, mistakes).cluster()
-    for mark, text in check.cluster(cluster, marks):
-        mistakes.add(mark, text)
-    mistakes.finish()
-    return cluster
+    return compiler.cluster(tables)
 
 
 class Compiler:
@@ -90,55 +67,60 @@ class Compiler:
         self.documents = documents
         self.mistakes = mistakes
         self.marks: check.Marks = {}
+        self.site_row: schema.SiteIn | None = None
+        for name, document in documents.items():
+            if document.value is not None and not isinstance(document.value, dict):
+                mistakes.add(document.mark(()), f"{name}.yaml maps names to values: write 'name: value'")
+                document.value, document.broken = None, True
 
-    def cluster(self) -> tuple[Cluster, "check.Marks"]:
-        """Return the cluster and the place of each of its values, for the checks that compare rows."""
-        site_row = self.row("site", schema.SiteIn, self.documents["site"].value or {}, ())
-        if site_row is None:
-            self.mistakes.finish()
-        assert site_row is not None
-        nodes = self.nodes(site_row)
-        master = next((node for node in nodes if node.name == site_row.master), None)
-        if master is None:
-            self.mistakes.add(self.documents["site"].mark(("master",)), f"master {site_row.master!r} is no node in nodes.yaml")
-        networks = [self.network(name, row, master) for name, row in self.rows("networks", schema.NetworkIn)]
+    def tables(self) -> check.Tables:
+        """Return the valid rows of every table, and the names of all rows, valid or not."""
+        if not self.documents["site"].broken:
+            self.site_row = self.row("site", schema.SiteIn, self.documents["site"].value or {}, ())
+        whole = not any(self.documents[table].broken for table in NODE_TABLES)
+        nodes = self.nodes() if whole else []
+        networks = [self.network(name, row, nodes) for name, row in self.rows("networks", schema.NetworkIn)]
         switches = [self.switch(name, row) for name, row in self.rows("switches", schema.SwitchIn)]
         images = [image for name, row in self.rows("osimages", schema.OsImageIn) if (image := self.osimage(name, row))]
         media = [medium for name, row in self.rows("media", schema.MediaIn) if (medium := self.medium(name, row))]
-        self.mistakes.finish()
-        assert master is not None
-        return (
-            Cluster(
-                site=self.site(site_row, master),
-                networks=tuple(networks),
-                switches=tuple(switches),
-                nodes=tuple(nodes),
-                osimages=tuple(images),
-                media=tuple(media),
-            ),
-            self.marks,
+        return check.Tables(
+            networks=tuple(networks),
+            switches=tuple(switches),
+            nodes=tuple(nodes),
+            osimages=tuple(images),
+            media=tuple(media),
+            written={table: self.written(table) for table in ("networks", "switches", "osimages", "media")},
+        )
+
+    def written(self, table: str) -> frozenset[str] | None:
+        """Return the names of all rows of a table; None where it cannot be read."""
+        document = self.documents[table]
+        return None if document.broken else frozenset(document.value or {})
+
+    def cluster(self, tables: check.Tables) -> Cluster:
+        """Return the cluster; to be called when there is no mistake left."""
+        assert self.site_row is not None
+        master = next(node for node in tables.nodes if node.name == self.site_row.master)
+        return Cluster(
+            site=site(self.site_row, master),
+            networks=tables.networks,
+            switches=tables.switches,
+            nodes=tables.nodes,
+            osimages=tables.osimages,
+            media=tables.media,
         )
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
     def rows(self, table: str, kind: type[Row]) -> Iterator[tuple[str, Row]]:
         """Yield the valid rows of a table that is keyed by name."""
-        value = self.documents[table].value or {}
-        if not isinstance(value, dict):
-            self.mistakes.add(self.documents[table].mark(()), f"{table}.yaml maps names to attributes")
-            return
-        for name, content in value.items():
+        document = self.documents[table]
+        for name, content in (document.value or {}).items():
+            self.marks[(table, name, "")] = document.mark((name,))
             row = self.row(table, kind, content if content is not None else {}, (name,))
             if row is not None:
-                self.remember(table, name, content or {}, (name,))
+                self.marks |= {(table, name, key): document.mark((name, key)) for key in content or {}}
                 yield name, row
-
-    def remember(self, table: str, name: str, content: Any, path: Path_) -> None:
-        """Note the places of a row's values."""
-        document = self.documents[table]
-        self.marks[(table, name, "")] = document.mark(path)
-        for key in content if isinstance(content, dict) else ():
-            self.marks[(table, name, key)] = document.mark((*path, key))
 
     def row(self, table: str, kind: type[Row], content: Any, path: Path_) -> Row | None:
         """Validate one row; complaints go to where the value was written."""
@@ -147,45 +129,35 @@ class Compiler:
             return kind.model_validate(content)
         except ValidationError as error:
             for problem in error.errors():
-                place = tuple(part for part in problem["loc"] if not isinstance(part, str) or part != "[key]")
-                subject = f"{path[0]}: " if path else ""
-                self.mistakes.add(document.mark((*path, *place)), f"{subject}{sentence(problem, kind)}")
+                mark = document.mark((*path, *problem["loc"]))
+                self.mistakes.add(mark, sentence(problem, kind), subject=str(path[0]) if path else "")
             return None
 
-    def site(self, row: schema.SiteIn, master: Node) -> Site:
-        """Return the site with what follows from it filled in."""
-        return Site(
-            domain=row.domain,
-            master=row.master,
-            destdir=row.destdir,
-            nameservers=tuple(row.nameservers) or (master.ip,),
-            forwarders=tuple(row.forwarders),
-            ssh_key=row.ssh_key,
-            dns_contact=row.dns_contact or f"hostmaster.{row.domain}",
-        )
+    def name(self, table: str, name: str, mark: Mark | None = None) -> bool:
+        """Return whether a row's name can be a host name; complain where it cannot."""
+        try:
+            schema.host_name(name)
+        except ValueError as error:
+            self.mistakes.add(mark or self.documents[table].mark((name,)), str(error))
+            return False
+        return True
 
-    def network(self, name: str, row: schema.NetworkIn, master: Node | None) -> Network:
+    def network(self, name: str, row: schema.NetworkIn, nodes: list[Node]) -> Network:
         """Return a network; boot files come from the head node unless it says otherwise."""
-        head = master.ip if master else IPv4Address(0)
+        self.name("networks", name)
+        head = next((node.ip for node in nodes if self.site_row and node.name == self.site_row.master), None)
         return Network(
             name=name,
             subnet=row.subnet,
             gateway=row.gateway,
             dynamic_range=row.dynamic_range,
-            next_server=row.next_server or head,
+            next_server=row.next_server or head or row.subnet.network_address,
         )
 
     def switch(self, name: str, row: schema.SwitchIn) -> Switch:
         """Return a switch; its name is a host name."""
-        self.host_name("switches", name)
+        self.name("switches", name)
         return Switch(name=name, ip=row.ip, ports=row.ports, community=row.community)
-
-    def host_name(self, table: str, name: str) -> None:
-        """Complain about a row whose name cannot be a host name."""
-        try:
-            schema.host_name(name)
-        except ValueError as error:
-            self.mistakes.add(self.documents[table].mark((name,)), str(error))
 
     def osimage(self, name: str, row: schema.OsImageIn) -> OsImage | None:
         """Return an osimage; its name says os, arch, method and profile."""
@@ -225,219 +197,151 @@ class Compiler:
 
     # -- nodes -------------------------------------------------------------------------------------------------------
 
-    def nodes(self, site: schema.SiteIn) -> list[Node]:
-        """Return the nodes in natural order: entries by noderange, then groups, then the site's defaults."""
+    def nodes(self) -> list[Node]:
+        """Return the nodes in natural order: site defaults, then groups, then entries by noderange."""
         own = self.entries("nodes")
         self.machine_written(own)
-        groups = self.attribute_table("groups")
-        defaults = {
-            path: Cell(value=value, mark=self.documents["site"].mark(("defaults", *path)))
-            for path, value in leaves(site.defaults)
-        }
-        self.marks |= {("groups", name, ""): self.documents["groups"].mark((name,)) for name in groups}
+        defaults, groups = self.defaults(), self.groups()
+        master = (self.documents["site"].value or {}).get("master")
+        if isinstance(master, str) and master not in own:
+            text = f"master {master!r} is no node in nodes.yaml{noderange.near(master, own)}"
+            self.mistakes.add(self.documents["site"].mark(("master",)), text)
         result = []
         for name in noderange.natural(own):
-            node = self.node(name, own[name], groups, defaults)
-            if node is not None:
-                result.append(node)
+            cells = resolve.layered(own[name], groups, defaults)
+            self.marks |= {("nodes", name, ".".join(map(str, path))): cell.mark for path, cell in cells.items()}
+            row = resolve.typed(name, cells, self.marks[("nodes", name, "")], self.mistakes)
+            if row is not None:
+                result.append(finished(name, row))
         return result
 
-    def entries(self, table: str) -> dict[str, dict[Path_, Cell]]:
+    def cells(self, table: str, content: Any, path: Path_) -> Cells:
+        """Return the attributes at a place of a document, each with its own place."""
+        document = self.documents[table]
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            subject = str(path[-1])
+            self.mistakes.add(document.mark(path), "attributes are written as 'name: value'", subject=subject)
+            return {}
+        return {
+            leaf: resolve.cell(leaf, value, document.mark((*path, *leaf))) for leaf, value in resolve.leaves(content)
+        }
+
+    def entries(self, table: str) -> dict[str, Cells]:
         """Return each node's own attributes: all the entries whose noderange names it, put together."""
         document = self.documents[table]
-        result: dict[str, dict[Path_, Cell]] = {}
-        value = document.value or {}
-        if not isinstance(value, dict):
-            self.mistakes.add(document.mark(()), f"{table}.yaml maps noderanges to attributes")
-            return result
-        for key, content in value.items():
+        result: dict[str, Cells] = {}
+        for key, content in (document.value or {}).items():
+            mark = document.mark((key,))
             try:
                 names = noderange.names(key)
             except ValueError as error:
-                self.mistakes.add(document.mark((key,)), str(error))
+                self.mistakes.add(mark, str(error))
                 continue
-            if content is not None and not isinstance(content, dict):
-                self.mistakes.add(document.mark((key,)), f"{key}: attributes are written as 'name: value'")
+            if len(result) + len(names) > MOST_NODES:
+                self.mistakes.add(mark, f"{key}: more than {MOST_NODES:,} nodes are refused")
                 continue
-            cells = {path: Cell(value=leaf, mark=document.mark((key, *path))) for path, leaf in leaves(content or {})}
+            cells = self.cells(table, content, (key,))
             for name in names:
-                self.host_name_of_node(name, document.mark((key,)))
-                self.put(result.setdefault(name, {}), cells, name)
-                self.marks.setdefault((table, name, ""), document.mark((key,)))
+                if self.name(table, name, mark):
+                    self.put(result.setdefault(name, {}), cells, name)
+                    self.marks.setdefault((table, name, ""), mark)
         return result
 
-    def host_name_of_node(self, name: str, mark: Mark) -> None:
-        """Complain about a node whose name DNS forbids."""
-        try:
-            schema.host_name(name)
-        except ValueError as error:
-            self.mistakes.add(mark, str(error))
-
-    def put(self, into: dict[Path_, Cell], cells: Mapping[Path_, Cell], name: str) -> None:
+    def put(self, into: Cells, cells: Cells, name: str) -> None:
         """Add attributes; the same attribute from two entries is a mistake, for neither is the obvious winner."""
         for path, cell in cells.items():
-            if path in into:
-                other = into[path].mark
-                text = f"{name}: {'.'.join(map(str, path))} is given twice (also at {other.file}:{other.line})"
-                self.mistakes.add(cell.mark, text)
-            else:
-                into[path] = cell
+            other = resolve.clash(path, into)
+            if other is None:
+                continue
+            first = into[other].mark
+            where = f"line {first.line}" if first.file == cell.mark.file else f"{first.file}:{first.line}"
+            self.mistakes.add(cell.mark, f"{'.'.join(map(str, path))} is given twice (also {where})", subject=name)
+        into.update(cells)
 
-    def machine_written(self, own: dict[str, dict[Path_, Cell]]) -> None:
+    def machine_written(self, own: dict[str, Cells]) -> None:
         """Lay discovered MACs and nodeset's boot states over the nodes."""
+        hints = 0
         for table in ("discovered", "bootstate"):
             for name, cells in self.entries(table).items():
                 if name not in own:
+                    hints += 1
+                    hint = noderange.near(name, own) if hints <= MOST_HINTS else ""
                     mark = self.marks[(table, name, "")]
-                    self.mistakes.add(mark, f"{name} is no node in nodes.yaml{near(name, own)}: remove the entry")
-                    continue
-                if table == "bootstate":
-                    own[name].update(cells)
+                    self.mistakes.add(mark, f"{name} is no node in nodes.yaml{hint}: remove the entry")
+                elif table == "bootstate":
+                    resolve.overlay(own[name], self.known(cells, schema.BootStateIn, name))
                 else:
                     self.put(own[name], cells, name)
 
-    def attribute_table(self, table: str) -> dict[str, dict[Path_, Cell]]:
+    def defaults(self) -> Cells:
+        """Return the site's defaults."""
+        content = (self.documents["site"].value or {}).get("defaults")
+        plain = content if isinstance(content, dict) else {}  # the site's schema complains
+        return self.known(self.cells("site", plain, ("defaults",)), schema.NodeIn, "defaults")
+
+    def groups(self) -> dict[str, Cells]:
         """Return the attributes of each group."""
-        document = self.documents[table]
-        value = document.value or {}
-        if not isinstance(value, dict):
-            self.mistakes.add(document.mark(()), f"{table}.yaml maps names to attributes")
-            return {}
-        return {
-            name: {path: Cell(value=leaf, mark=document.mark((name, *path))) for path, leaf in leaves(content or {})}
-            for name, content in value.items()
-        }
+        result = {}
+        for name, content in (self.documents["groups"].value or {}).items():
+            self.name("groups", name)
+            cells = self.known(self.cells("groups", content, (name,)), schema.NodeIn, name)
+            nested = cells.pop(("groups",), None)
+            if nested is not None:
+                self.mistakes.add(nested.mark, "a group is in no groups: name them at the nodes", subject=name)
+            result[name] = cells
+        return result
 
-    def node(
-        self,
-        name: str,
-        own: dict[Path_, Cell],
-        groups: dict[str, dict[Path_, Cell]],
-        defaults: dict[Path_, Cell],
-    ) -> Node | None:
-        """Resolve one node: site defaults < groups (the first that has the attribute wins) < its own entries."""
-        membership = own.get(("groups",))
-        listed = schema.one_or_many(membership.value) if membership else []
-        cells = dict(defaults)
-        for group in reversed(listed if isinstance(listed, list) else []):
-            cells.update(groups.get(group, {}))
-        cells.update(own)
+    def known(self, cells: Mapping[Path_, resolve.Cell], kind: type[schema.Table], subject: str) -> Cells:
+        """Return the attributes that a table has; the others are told here, once, and not again at each node."""
+        result = {}
         for path, cell in cells.items():
-            self.marks[("nodes", name, ".".join(str(part) for part in path))] = cell.mark
-        row = self.evaluated(name, cells)
-        if row is None:
-            return None
-        return self.finished(name, row)
+            if path[0] in kind.model_fields:
+                result[path] = cell
+            else:
+                self.mistakes.add(cell.mark, unknown_attribute(path[:1], kind), subject=subject)
+        return result
 
-    def evaluated(self, name: str, cells: dict[Path_, Cell]) -> schema.NodeIn | None:
-        """Evaluate the expressions of a node and give every value its type."""
-        plain = {str(path[0]): cell.value for path, cell in cells.items() if len(path) == 1 and "{{" not in str(cell.value)}
-        values = {**plain, "name": name, "n": tuple(int(number) for number in NUMBERS.findall(name))}
-        tree: dict[str, Any] = {}
-        sound = True
-        for path, cell in cells.items():
-            value = cell.value
-            if isinstance(value, str) and "{" in value and ("{{" in value or "{%" in value):
-                try:
-                    value = template.expression(value, values)
-                except ValueError as error:
-                    self.mistakes.add(cell.mark, f"{name}: {'.'.join(map(str, path))}: {cell.value!r}: {error}")
-                    sound = False
-                    continue
-            branch = tree
-            for part in path[:-1]:
-                branch = branch.setdefault(str(part), {})
-            branch[str(path[-1])] = value
-        if not sound:
-            return None
-        try:
-            return schema.NodeIn.model_validate(tree)
-        except ValidationError as error:
-            home = self.marks[("nodes", name, "")]
-            for problem in error.errors():
-                place = ".".join(str(part) for part in problem["loc"])
-                mark = next(
-                    (
-                        self.marks[("nodes", name, key)]
-                        for key in (place, place.rpartition(".")[0], place.split(".")[0])
-                        if ("nodes", name, key) in self.marks and key
-                    ),
-                    home,
-                )
-                self.mistakes.add(mark, f"{name}: {sentence(problem, schema.NodeIn)}")
-            return None
 
-    def finished(self, name: str, row: schema.NodeIn) -> Node:
-        """Return the model's node."""
-        netboot = row.netboot
-        if netboot is Netboot.PXE and row.firmware == "uefi":
-            netboot = Netboot.GRUB  # PXELINUX is a BIOS program
-        return Node(
-            name=name,
-            groups=tuple(dict.fromkeys([*row.groups, "all"])),
-            aliases=tuple(row.aliases),
-            ip=row.ip,
-            mac=row.mac,
-            model=row.model,
-            firmware=row.firmware,
-            netboot=netboot,
-            osimage=row.osimage,
-            state=BootState(row.state),
-            console=Console(port=row.console.port, speed=row.console.speed) if row.console else None,
-            kernel_args=tuple(row.kernel_args),
-            bmc=bmc(name, row.bmc) if row.bmc else None,
-            port=SwitchPort(switch=row.port.switch, port=row.port.port) if row.port else None,
-            memory=row.memory,
-            nic=row.nic,
-        )
+def site(row: schema.SiteIn, master: Node) -> Site:
+    """Return the site with what follows from it filled in."""
+    return Site(
+        domain=row.domain,
+        master=row.master,
+        destdir=row.destdir,
+        nameservers=tuple(row.nameservers) or (master.ip,),
+        forwarders=tuple(row.forwarders),
+        ssh_key=row.ssh_key,
+        dns_contact=row.dns_contact or f"hostmaster.{row.domain}",
+    )
+
+
+def finished(name: str, row: schema.NodeIn) -> Node:
+    """Return the model's node."""
+    netboot = row.netboot
+    if netboot is Netboot.PXE and row.firmware == "uefi":
+        netboot = Netboot.GRUB  # PXELINUX is a BIOS program
+    return Node(
+        name=name,
+        groups=tuple(dict.fromkeys([*row.groups, "all"])),
+        aliases=tuple(row.aliases),
+        ip=row.ip,
+        mac=row.mac,
+        model=row.model,
+        firmware=row.firmware,
+        netboot=netboot,
+        osimage=row.osimage,
+        state=BootState(row.state),
+        console=Console(port=row.console.port, speed=row.console.speed) if row.console else None,
+        kernel_args=tuple(row.kernel_args),
+        bmc=bmc(name, row.bmc) if row.bmc else None,
+        port=SwitchPort(switch=row.port.switch, port=row.port.port) if row.port else None,
+        memory=row.memory,
+        nic=row.nic,
+    )
 
 
 def bmc(name: str, row: schema.BmcIn) -> Bmc:
     """Return a node's BMC; its host name is ``<node>-ipmi``, as in the seed's tables."""
     return Bmc(name=f"{name}-ipmi", address=row.address, user=row.user, password=row.password)
-
-
-def leaves(content: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
-    """Yield each attribute with its path; those of `COMPOUND` are entered, all else is one value."""
-    for key, value in content.items():
-        if isinstance(value, dict) and key in COMPOUND:
-            yield from leaves(value, (*path, key))
-        else:
-            yield (*path, key), value
-
-
-def near(word: str, known: Any) -> str:
-    """Return `` (did you mean x?)`` where a known word is near."""
-    close = difflib.get_close_matches(word, [str(item) for item in known], n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
-
-
-def sentence(problem: Any, kind: type[schema.Table]) -> str:
-    """Return pydantic's complaint as a sentence of ours."""
-    where = ".".join(str(part) for part in problem["loc"])
-    last = str(problem["loc"][-1]) if problem["loc"] else ""
-    given = problem.get("input")
-    if problem["type"] == "extra_forbidden":
-        return f"unknown attribute {last!r}{near(last, columns(kind, problem['loc'][:-1]))}"
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    if problem["type"] == "value_error":
-        return f"{where}: {problem['ctx']['error']}"
-    if problem["type"] == "is_instance_of" and not isinstance(given, SecretRef):
-        return f"{where}: a secret is never written here: use '!secret env:NAME' or '!secret file:PATH'"
-    if problem["type"] == "enum":
-        return f"{where}: {given!r} is none of {problem['ctx']['expected']}{near(str(given), re.findall(r'[a-z]+', problem['ctx']['expected']))}"
-    shown = f", not {given!r}" if isinstance(given, str | None) else ""
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
-
-
-def columns(kind: type[schema.Table], path: Any) -> list[str]:
-    """Return the attribute names that are known at a place of a table."""
-    fields: Any = kind.model_fields
-    for part in path:
-        annotation = str(fields[part].annotation) if part in fields else ""
-        inner = next((table for table in schema.Table.__subclasses__() if table.__name__ in annotation), None)
-        if inner is None:
-            break
-        fields = inner.model_fields
-    return list(fields)

@@ -1,8 +1,9 @@
-"""YAML → located values → model.  The only module that reads YAML.
+"""YAML → located values.  The only module that reads YAML.
 
-The files are composed, not constructed: every scalar stays the text that was written (``no`` is the word *no*,
-``010`` is not eight, an all-digit MAC is no sexagesimal number) until the schema gives it a type, and every value keeps
-its ``file:line:column``.
+The files are read event by event, not constructed: every scalar stays the text that was written (``no`` is the word
+*no*, ``010`` is not eight, an all-digit MAC is no sexagesimal number) until the schema gives it a type, and every value
+keeps its ``file:line:column``.  Events also end hostile files early: depth is looked at before anything recurses, and
+an alias costs what it stands for before anything is multiplied.
 """
 
 import re
@@ -13,19 +14,23 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import InventoryError
 from tasks.inventory.model import SecretKind, SecretRef
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_DEPTH = 20
-MAX_VALUES = 5_000_000
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MAX_ALIASED = 1_000_000  # values that aliases stand for; what is written out is bounded by the file
+NOWHERE = -1  # the place of values that are read over: no list has such an item
+# C0 and C1 controls, Unicode's own line ends (YAML counts lines by them, editors do not), and what reverses the text.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A place in the inventory; sorts as a reader meets it."""
+    """A place in the inventory."""
 
     file: str
     line: int
@@ -38,121 +43,223 @@ class Mark:
 
 @dataclass(kw_only=True)
 class Document:
-    """One file: its plain value, the place of every value in it, and what was wrong already while reading."""
+    """One file: its plain value, the place of every value in it, and what was wrong already while reading.
+
+    `broken` says that the value is not the whole file: nothing may be concluded from what is missing.
+    """
 
     file: str
     value: Any = None
     marks: dict[Path_, Mark] = field(default_factory=dict)
     mistakes: list[tuple[Mark, str]] = field(default_factory=list)
+    broken: bool = False
+
+    def at(self, line: int, column: int) -> Mark:
+        """Return a place in this file, counted from one."""
+        return Mark(file=self.file, line=line, column=column)
 
     def mark(self, path: Path_) -> Mark:
         """Return the place of a value, or of the nearest value around it."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.marks:
                 return self.marks[path[:length]]
-        return Mark(file=self.file, line=1, column=1)
+        return self.at(1, 1)
+
+
+class UnreadableError(Exception):
+    """The rest of a file makes no sense: a place and a sentence."""
+
+    def __init__(self, mark: Mark, text: str) -> None:
+        """Keep the place apart."""
+        super().__init__(text)
+        self.mark = mark
+        self.text = text
 
 
 def read(path: Path) -> Document:
     """Read one YAML file.  A missing file is an empty document; mistakes are collected, not raised."""
     document = Document(file=str(path))
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return document
-    except UnicodeDecodeError as error:
-        document.mistakes.append((Mark(file=str(path), line=1, column=1), f"is not UTF-8 text: {error.reason}"))
-        return document
-    for number, line in enumerate(text.splitlines(), 1):
-        found = FORBIDDEN.search(line)
-        if found:
-            mark = Mark(file=str(path), line=number, column=found.start() + 1)
-            document.mistakes.append((mark, f"control character U+{ord(found[0]):04X}: remove it"))
-    if document.mistakes:
-        return document
-    try:
-        root = yaml.compose(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        place = error.problem_mark or error.context_mark
-        line, column = (place.line + 1, place.column + 1) if place else (1, 1)
-        what = " ".join(filter(None, (error.context, error.problem)))
-        tab = " (a tab? YAML indents with blanks)" if "'\\t'" in what else ""
-        document.mistakes.append((Mark(file=str(path), line=line, column=column), f"broken YAML: {what}{tab}"))
-        return document
-    except RecursionError:
-        document.mistakes.append((Mark(file=str(path), line=1, column=1), "is nested too deeply"))
-        return document
-    if root is not None:
-        document.value = Composer(document).value(root, ())
+        text = content(path, document)
+        if not document.mistakes:
+            document.value = Builder(document, text).document_value()
+    except UnreadableError as error:
+        document.mistakes.append((error.mark, error.text))
+    document.broken = bool(document.mistakes) and document.value is None
     return document
 
 
-class Composer:
-    """Turns YAML nodes into plain values and notes the place of each."""
+def content(path: Path, document: Document) -> str:
+    """Return a file's text; `UnreadableError` where it has none, complaints where characters hide something."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UnreadableError(document.at(line, 1), "is not UTF-8 text: save it as UTF-8") from error
+    except OSError as error:
+        raise UnreadableError(document.at(1, 1), f"cannot be read: {error.strerror}") from error
+    lines = text.replace("\r\n", "\n").split("\n")
+    for number, characters in enumerate(lines, 1):
+        found = FORBIDDEN.search(characters)
+        if found:
+            mark = document.at(number, found.start() + 1)
+            document.mistakes.append((mark, f"control character U+{ord(found[0]):04X}: remove it"))
+    return "\n".join(lines)
 
-    def __init__(self, document: Document) -> None:
-        """Count values, so that aliases of aliases (a merge bomb) end in an error and not in the machine's memory."""
+
+class Builder:
+    """Builds plain values (dict, list, str, `SecretRef`, None) from YAML's events and notes the place of each."""
+
+    def __init__(self, document: Document, text: str) -> None:
+        """Begin to read; nothing is parsed before it is asked for."""
         self.document = document
-        self.count = 0
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=Loader)
+        self.count = self.aliased = 0
+        self.anchors: dict[str, tuple[Any, int] | None] = {}  # value and its size; None while it is being read
 
-    def complain(self, node: yaml.Node, what: str) -> None:
-        """Note a mistake at a YAML node."""
-        self.document.mistakes.append((self.mark(node), what))
+    def next(self) -> yaml.Event:
+        """Return the next event; broken YAML is an `UnreadableError` that says where."""
+        try:
+            return next(self.events)
+        except yaml.MarkedYAMLError as error:
+            place = error.problem_mark or error.context_mark
+            mark = self.document.at(place.line + 1, place.column + 1) if place else self.document.at(1, 1)
+            what = " ".join(filter(None, (error.context, error.problem)))
+            tab = " (a tab? YAML indents with blanks)" if "cannot start any token" in what else ""
+            raise UnreadableError(mark, f"broken YAML: {what}{tab}") from error
+        except yaml.YAMLError as error:
+            raise UnreadableError(self.document.at(1, 1), f"broken YAML: {error}".partition("\n")[0]) from error
 
-    def mark(self, node: yaml.Node) -> Mark:
-        """Return a YAML node's place, counted from one."""
-        start = node.start_mark
-        return Mark(file=self.document.file, line=start.line + 1, column=start.column + 1)
+    def mark(self, event: yaml.Event) -> Mark:
+        """Return an event's place, counted from one."""
+        start = event.start_mark
+        assert start is not None  # the C parser and the Python one both set it
+        return self.document.at(start.line + 1, start.column + 1)
 
-    def value(self, node: yaml.Node, path: Path_) -> Any:
-        """Return the plain value of a node: dict, list, str, `SecretRef` or None."""
-        self.document.marks.setdefault(path, self.mark(node))
+    def complain(self, event: yaml.Event, what: str) -> None:
+        """Note a mistake at an event."""
+        self.document.mistakes.append((self.mark(event), what))
+
+    def document_value(self) -> Any:
+        """Return the value of the only document; an empty file is None."""
+        self.next()  # the stream's start
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            return None
+        value = self.value(self.next(), ())
+        self.next()  # the document's end
+        event = self.next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            self.complain(event, "a second document begins here: one file is one document")
+        return value
+
+    def value(self, event: yaml.Event, path: Path_) -> Any:
+        """Return the value that begins with an event, and note its place."""
+        self.document.marks[path] = self.mark(event)
         self.count += 1
-        if len(path) > MAX_DEPTH or self.count > MAX_VALUES:
-            raise InventoryError([f"{self.mark(node)}: nested too deeply, or aliases that multiply: write it out plainly"])
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self.scalar(node)
+        if len(path) > MAX_DEPTH:
+            raise UnreadableError(self.mark(event), f"is nested more than {MAX_DEPTH} deep: write it out plainly")
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        assert isinstance(event, yaml.NodeEvent)
+        before = self.count
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        value = self.plain(event, path)
+        if event.anchor:
+            self.anchors[event.anchor] = value, self.count - before + 1
+        return value
 
-    def mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        """Return a mapping; a key that is written twice is a mistake and the first one counts."""
-        result: dict[str, Any] = {}
-        for key_node, value_node in self.pairs(node):
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.complain(key_node, "a key must be a plain word")
-                continue
-            key = str(key_node.value)
-            if key in result:
-                first = self.document.marks[(*path, key)]
-                self.complain(key_node, f"{key!r} is written twice (line {first.line})")
-                continue
-            self.document.marks[(*path, key)] = self.mark(key_node)
-            result[key] = self.value(value_node, (*path, key))
-            if not isinstance(value_node, yaml.MappingNode):
-                self.document.marks[(*path, key)] = self.mark(value_node)
+    def plain(self, event: yaml.NodeEvent, path: Path_) -> Any:
+        """Return the value of an event that is no alias."""
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event)
+        if getattr(event, "tag", None):
+            self.complain(event, "tags are not used here; only a secret has one: !secret env:NAME")
+        return self.mapping(path) if isinstance(event, yaml.MappingStartEvent) else self.sequence(path)
+
+    def alias(self, event: yaml.AliasEvent) -> Any:
+        """Return what ``*name`` stands for; it counts with its full size, so that a bomb ends before it bursts."""
+        name = str(event.anchor)
+        if self.anchors.get(name) is None:
+            what = "refers to itself" if name in self.anchors else "is not defined above"
+            raise UnreadableError(self.mark(event), f"the alias *{name} {what}")
+        value, size = self.anchors[name] or (None, 0)
+        self.count += size
+        self.aliased += size
+        if self.aliased > MAX_ALIASED:
+            raise UnreadableError(self.mark(event), f"the alias *{name} multiplies too often: write it out plainly")
+        return value
+
+    def sequence(self, path: Path_) -> list[Any]:
+        """Return the list whose items come next."""
+        result: list[Any] = []
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+            result.append(self.value(event, (*path, len(result))))
         return result
 
-    def pairs(self, node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-        """Yield the pairs of a mapping; ``<<`` is refused: groups say the same thing where a reader sees it."""
-        for key_node, value_node in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.tag == "tag:yaml.org,2002:merge":
-                self.complain(key_node, "merge keys (<<) are not used here: put shared attributes into groups.yaml")
-            else:
-                yield key_node, value_node
+    def mapping(self, path: Path_) -> dict[str, Any]:
+        """Return the mapping whose pairs come next; of a key that is written twice the first one counts."""
+        result: dict[str, Any] = {}
+        keys: dict[str, Mark] = {}
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            key = self.key(event, path)
+            if key is None or key in keys:
+                if key is not None:
+                    self.complain(event, f"{key!r} is written twice (line {keys[key].line})")
+                self.skip(path)
+                continue
+            keys[key] = self.mark(event)
+            value_event = self.next()
+            result[key] = self.value(value_event, (*path, key))
+            if isinstance(value_event, yaml.MappingStartEvent):
+                self.document.marks[(*path, key)] = keys[key]
+        return result
 
-    def scalar(self, node: yaml.ScalarNode) -> str | SecretRef | None:
+    def key(self, event: yaml.Event, path: Path_) -> str | None:
+        """Return a key's text, or None after a complaint.
+
+        ``<<`` is refused: groups say the same thing where a reader sees it.
+        """
+        if not isinstance(event, yaml.ScalarEvent) or event.tag or event.anchor:
+            self.complain(event, "a key must be a plain word")
+            if not isinstance(event, yaml.ScalarEvent):
+                self.value(event, (*path, NOWHERE))
+            return None
+        if event.value == "<<" and not event.style:
+            self.complain(event, "merge keys (<<) are not used here: put shared attributes into groups.yaml")
+            return None
+        self.one_line(event)
+        return str(event.value)
+
+    def skip(self, path: Path_) -> None:
+        """Read over the next value; what is wrong in it is told all the same."""
+        self.value(self.next(), (*path, NOWHERE))
+
+    def scalar(self, event: yaml.ScalarEvent) -> str | SecretRef | None:
         """Return a scalar as it was written; an empty plain one is None; ``!secret`` makes a reference."""
-        text = str(node.value)
-        if node.tag == "!secret":
-            kind, _, where = text.partition(":")
-            if kind in SecretKind.__members__.values() and where:
-                return SecretRef(kind=SecretKind(kind), where=where)
-            self.complain(node, f"a secret is 'env:NAME' or 'file:PATH', not {text!r}")
-            return None
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self.complain(node, f"unknown tag {node.tag}: only !secret exists")
-        if node.style is None and text in {"", "~", "null"}:
-            return None
-        return text
+        text = str(event.value)
+        if event.tag == "!secret":
+            return self.secret(event, text)
+        if event.tag:
+            self.complain(event, f"unknown tag {event.tag}: only !secret exists")
+        self.one_line(event)
+        return None if not event.style and text in NULLS else text
+
+    def one_line(self, event: yaml.ScalarEvent) -> None:
+        """Complain about what an escape or a block scalar may bring in: no value of ours has more than one line."""
+        found = FORBIDDEN.search(event.value) or re.search(r"[\n\t]", event.value)
+        if found:
+            what = "a line break" if found[0] == "\n" else f"the control character U+{ord(found[0]):04X}"
+            self.complain(event, f"this text holds {what}: write one plain line")
+
+    def secret(self, event: yaml.ScalarEvent, text: str) -> SecretRef | None:
+        """Return a reference to a secret.  What is no reference may be the secret itself: it is not repeated."""
+        self.one_line(event)
+        kind, _, where = text.partition(":")
+        if kind in SecretKind.__members__.values() and where:
+            return SecretRef(kind=SecretKind(kind), where=where)
+        self.complain(event, "a secret is a reference: write !secret env:NAME or !secret file:PATH")
+        return None

@@ -3,9 +3,13 @@
 Every repr is canonical (tuples and enums, no sets, no dicts): `actions.digest()` relies on it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+# Our names of architectures (the kernel's) → Debian's.
+DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 
 
 class BootState(StrEnum):
@@ -64,6 +68,10 @@ class Site:
     forwarders: tuple[IPv4Address, ...]
     ssh_key: str
     dns_contact: str
+
+    def only(self, *names: str) -> "Site":
+        """Return the site with all but `destdir` and the named values blank: the slice that one artefact depends on."""
+        return replace(self, **blanks(self, {"destdir", *names}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +188,25 @@ class OsImage:
     fstab: tuple[FstabEntry, ...]
     services_off: tuple[str, ...]
 
+    def only(self, *names: str) -> "OsImage":
+        """Return the osimage with all but its identity and the named values blank.
+
+        A function that is given the slice cannot use what its artefact is not rebuilt for.
+        """
+        return replace(self, **blanks(self, {"name", "os", "arch", "method", "profile", "media", *names}))
+
+
+def blanks(row: "Site | OsImage", keep: set[str]) -> dict[str, Any]:
+    """Return the fields that are not kept, emptied."""
+    unknown = keep - {field.name for field in fields(row)}
+    if unknown:
+        raise AttributeError(sorted(unknown))
+    return {
+        field.name: () if isinstance(getattr(row, field.name), tuple) else None
+        for field in fields(row)
+        if field.name not in keep
+    }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -199,6 +226,14 @@ class Cluster:
     def network_of(self, address: IPv4Address) -> Network:
         """Return the network that an address belongs to (the check has made sure that there is one)."""
         return next(network for network in self.networks if address in network.subnet)
+
+    def served_addresses(self) -> tuple[IPv4Address, ...]:
+        """Return the head node's addresses that nodes fetch from, sorted, each once."""
+        return tuple(sorted({network.next_server for network in self.networks}))
+
+    def stateless(self) -> tuple[OsImage, ...]:
+        """Return the osimages whose root is in memory: method netboot."""
+        return tuple(image for image in self.osimages if image.method == "netboot")
 
     def medium(self, image: OsImage) -> Media:
         """Return the medium that an osimage is built from."""

@@ -74,13 +74,24 @@ def plain_path(text: str) -> str:
     return text
 
 
+def below_inventory(text: str) -> str:
+    """Parse the path of a file below inventory/: relative, no parent folder."""
+    if not WORD.fullmatch(text) or text.startswith("/") or ".." in text.split("/"):
+        message = f"{text!r} is no path below inventory/ (write keys/site_ed25519)"
+        raise ValueError(message)
+    return text
+
+
 def address_range(text: str) -> tuple[IPv4Address, IPv4Address]:
     """Parse ``10.1.0.200-10.1.0.230``; both ends belong to the range."""
     first, dash, last = str(text).partition("-")
+    try:
+        ends = IPv4Address(first.strip()), IPv4Address(last.strip() if dash else first)
+    except ValueError:
+        dash = ""
     if not dash:
         message = f"{text!r} is no address range (write 10.1.0.200-10.1.0.230)"
         raise ValueError(message)
-    ends = IPv4Address(first.strip()), IPv4Address(last.strip())
     if ends[0] > ends[1]:
         message = f"the range {text} ends before it begins"
         raise ValueError(message)
@@ -98,14 +109,18 @@ def fstab_line(text: Any) -> FstabEntry:
     if not (mountpoint.startswith("/") or mountpoint in {"none", "swap"}):
         message = f"the mount point {mountpoint!r} is not absolute"
         raise ValueError(message)
-    if not (dump.isdigit() and check.isdigit()):
+    if not (re.fullmatch(r"[0-9]{1,3}", dump) and re.fullmatch(r"[0-9]{1,3}", check)):
         message = f"the last two fields of an fstab line are numbers, not {dump!r} {check!r}"
         raise ValueError(message)
-    return FstabEntry(device=device, mountpoint=mountpoint, type=kind, options=options, dump=int(dump), check=int(check))
+    return FstabEntry(
+        device=device, mountpoint=mountpoint, type=kind, options=options, dump=int(dump), check=int(check)
+    )
 
 
 def one_or_many(value: Any) -> Any:
-    """Accept ``a`` for ``[a]``, and ``a, b`` for ``[a, b]``."""
+    """Accept ``a`` for ``[a]``, ``a, b`` for ``[a, b]``, and nothing for no item."""
+    if value is None:
+        return []
     return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
 
 
@@ -127,10 +142,12 @@ class SiteIn(Table):
 
     domain: DomainName = Field(description="DNS domain of the cluster")
     master: HostName = Field(description="the head node, by its name in nodes.yaml")
-    destdir: str = Field("build", description="put before every absolute output path; / stages in place")
+    destdir: str = Field("build", min_length=1, description="put before every absolute output path; / stages in place")
     nameservers: list[IPv4Address] = Field([], description="what nodes ask; default: the head node")
     forwarders: list[IPv4Address] = Field([], description="whom the head node's named asks")
-    ssh_key: str = Field("keys/site_ed25519", description="private key below inventory/ whose public half nodes accept")
+    ssh_key: Annotated[str, AfterValidator(below_inventory)] = Field(
+        "keys/site_ed25519", description="private key below inventory/ whose public half nodes accept"
+    )
     dns_contact: DomainName | None = Field(None, description="SOA mailbox; default: hostmaster.<domain>")
     defaults: dict[str, Any] = Field({}, description="node attributes where neither the node nor a group has one")
 
@@ -166,7 +183,7 @@ class SwitchPortIn(Table):
     """Where a node is plugged in."""
 
     switch: HostName = Field(description="name in switches.yaml")
-    port: Annotated[str, AfterValidator(kernel_word)] = Field(description="port, by number or by name")
+    port: Annotated[str, AfterValidator(kernel_word)] = Field(max_length=64, description="port, by number or by name")
 
 
 class ConsoleIn(Table):
@@ -179,7 +196,9 @@ class ConsoleIn(Table):
 class NodeIn(Table):
     """nodes.yaml: machines.  groups.yaml and site.defaults take the same attributes."""
 
-    groups: Annotated[list[HostName], BeforeValidator(one_or_many)] = Field([], description="the first that has an attribute wins")
+    groups: Annotated[list[HostName], BeforeValidator(one_or_many)] = Field(
+        [], description="the first that has an attribute wins"
+    )
     aliases: Annotated[list[HostName], BeforeValidator(one_or_many)] = Field([], description="more host names")
     ip: IPv4Address = Field(description="address on the management network")
     mac: Mac | None = Field(None, description="address of the NIC that boots")
@@ -192,7 +211,9 @@ class NodeIn(Table):
     kernel_args: KernelArgs = Field([], description="words for the kernel command line")
     bmc: BmcIn | None = Field(None, description="management controller")
     port: SwitchPortIn | None = Field(None, description="switch port")
-    memory: int = Field(1024, ge=64, le=1 << 24, description="MiB; what a virtual machine gets and the proof counts with")
+    memory: int = Field(
+        1024, ge=64, le=1 << 24, description="MiB; what a virtual machine gets and the proof counts with"
+    )
     nic: Annotated[str, AfterValidator(driver)] = Field("e1000", description="NIC model in the laboratory")
 
 
@@ -210,9 +231,13 @@ class OsImageIn(Table):
 
     media: str = Field(description="name in media.yaml")
     packages: list[Annotated[str, AfterValidator(package)]] = Field(description="packages beside the essential ones")
-    exclude: list[Annotated[str, AfterValidator(plain_path)]] = Field([], description="paths left out of the root image")
+    exclude: list[Annotated[str, AfterValidator(plain_path)]] = Field(
+        [], description="paths left out of the root image"
+    )
     drivers: list[Annotated[str, AfterValidator(driver)]] = Field(description="NIC drivers in the initrd")
-    kernel: str | None = Field(None, pattern=r"^[\w.+~-]{1,64}$", description="kernel version where the tree has several")
+    kernel: str | None = Field(
+        None, pattern=r"^[\w.+~-]{1,64}$", description="kernel version where the tree has several"
+    )
     kernel_args: KernelArgs = Field([], description="words for the kernel command line")
     fstab: list[Annotated[FstabEntry, BeforeValidator(fstab_line)]] = Field([], description="lines for /etc/fstab")
     services_off: list[Annotated[str, AfterValidator(kernel_word)]] = Field([], description="systemd units to mask")
