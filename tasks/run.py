@@ -17,6 +17,7 @@ from tasks.errors import CommandError, MissingToolError
 PATH = system.PATH
 PR_SET_PDEATHSIG = 1
 LINES_OF_BLAME = 15
+Process = subprocess.Popen[bytes]  # what start() returns, for those who keep it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def start(
     env: Mapping[str, str] | None = None,
     before: Callable[[], None] = die_with_parent,
     pass_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Process:
     """Start a program that goes on beside us (a daemon, a virtual machine); it dies when we do."""
     words = [which(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
     return subprocess.Popen(
