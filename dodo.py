@@ -99,12 +99,12 @@ def task_nodeset() -> TaskDict:
 
 
 def task_rsetboot() -> TaskDict:
-    """Set the BMC's boot device: rsetboot NODERANGE net|hd|cd|setup|default."""
+    """Set the BMC's boot device: rsetboot NODERANGE net (hd, cd, setup, default)."""
     return nodes.rsetboot(cluster)
 
 
 def task_rpower() -> TaskDict:
-    """Switch nodes: rpower NODERANGE on|off|stat|boot|reset|cycle|softoff."""
+    """Switch nodes: rpower NODERANGE on (off, stat, boot, reset, cycle, softoff)."""
     return nodes.rpower(cluster)
 
 
@@ -114,7 +114,7 @@ def task_rnetboot() -> TaskDict:
 
 
 def task_lab() -> TaskDict:
-    """Run the inventory's nodes as virtual machines: lab up|down|status|boot NODE|ssh NODE."""
+    """Run the inventory's nodes as virtual machines: lab boot NODE (up, down, status, ssh NODE, console NODE)."""
     return lab.lab(cluster)
 
 

@@ -49,6 +49,11 @@ def named_conf(site: Site) -> Path:
     return under_destdir(site, "/etc/bind/named.conf.bootmill")
 
 
+def named_options(site: Site) -> Path:
+    """Return the part of named.conf that says whom named serves and whom it asks."""
+    return under_destdir(site, "/etc/bind/named.conf.bootmill-options")
+
+
 def zone_dir(site: Site) -> Path:
     """Return the folder of zone files."""
     return under_destdir(site, "/etc/bind/zones")
@@ -57,6 +62,11 @@ def zone_dir(site: Site) -> Path:
 def nginx_conf(site: Site) -> Path:
     """Return the nginx server that hands out /install and /tftpboot."""
     return under_destdir(site, "/etc/nginx/conf.d/bootmill.conf")
+
+
+def tftpd_defaults(site: Site) -> Path:
+    """Return the settings with which Debian starts tftpd-hpa."""
+    return under_destdir(site, "/etc/default/tftpd-hpa")
 
 
 # -- media -----------------------------------------------------------------------------------------------------------

@@ -16,27 +16,25 @@ from tasks.inventory.model import Cluster
 
 def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: its initrd and its kernel."""
-    for image in cluster.osimages:
-        if image.method == "netboot":
-            yield rule(
-                image.name,
-                doc=f"build the initrd of {image.name}",
-                run=build_initrd,
-                args=(image.only("drivers", "kernel"),),
-                inputs=[paths.rootimg_manifest(image)],
-                outputs=[paths.initrd(image), paths.kernel(image), paths.boot_digest(image)],
-            )
+    for image in cluster.stateless():
+        yield rule(
+            image.name,
+            doc=f"build the initrd of {image.name}",
+            run=build_initrd,
+            args=(image.only("drivers", "kernel"),),
+            inputs=[paths.rootimg_manifest(image)],
+            outputs=[paths.initrd(image), paths.kernel(image), paths.boot_digest(image)],
+        )
 
 
 def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: the static boot proof."""
-    for image in cluster.osimages:
-        if image.method == "netboot":
-            yield rule(
-                image.name,
-                doc=f"prove that {image.name} will boot",
-                run=prove_image,
-                args=(image.only("drivers"),),
-                inputs=[paths.initrd(image), paths.kernel(image), paths.rootimg_manifest(image)],
-                outputs=[paths.proof(image)],
-            )
+    for image in cluster.stateless():
+        yield rule(
+            image.name,
+            doc=f"prove that {image.name} will boot",
+            run=prove_image,
+            args=(image.only("drivers"),),
+            inputs=[paths.initrd(image), paths.kernel(image), paths.rootimg_manifest(image)],
+            outputs=[paths.proof(image)],
+        )

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from tasks import cpio
+from tasks import cpio, files, gzipped, paths
 from tasks.inventory.model import OsImage
-from tasks.rootimg import fstab
+from tasks.rootimg import fstab, manifest
+
+LAYER_INODES = 1 << 24  # the layers' inode numbers begin here: never those of the base
 
 # Host keys are made on the node: keys in an image would be the same on all nodes and known to all who can fetch it.
 # ed25519 only: an RSA key costs an old CPU many seconds.
@@ -14,6 +16,14 @@ ExecStartPre=
 ExecStartPre=/bin/sh -c 'test -e "$0" || ssh-keygen -q -t ed25519 -N "" -f "$0"' /etc/ssh/ssh_host_ed25519_key
 ExecStartPre=/usr/sbin/sshd -t
 """
+
+
+def pack_files(image: OsImage, public_key: Path) -> None:
+    """Pack the site's own files as the last segment: it carries the trailer."""
+    source_date = manifest.load(paths.rootimg_manifest(image)).source_date
+    layer = entries(image, paths.rootimg_tree(image), public_key.read_text(), source_date)
+    packed = b"".join(gzipped.compress(cpio.write(layer, first_inode=LAYER_INODES)))
+    files.write_atomic(paths.files_segment(image), packed)
 
 
 def entries(image: OsImage, tree: Path, public_key: str, source_date: int) -> list[cpio.Entry]:

@@ -23,7 +23,7 @@ def nbp(cluster: Cluster) -> TaskDict:
 def stage(cluster: Cluster) -> TaskDict:
     """Return the task that publishes images and menus."""
     site = cluster.site.only()
-    images = tuple(image.only() for image in cluster.osimages if image.method == "netboot")
+    images = tuple(image.only() for image in cluster.stateless())
     inputs = [
         path
         for image in images

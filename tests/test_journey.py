@@ -1,0 +1,153 @@
+"""The whole road on the sample inventory: one command makes everything, the next one nothing, an edit only its own."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.checkouts import Checkout
+
+pytestmark = pytest.mark.integration
+IMAGE = "debian12-x86_64-netboot-compute"
+MEDIUM = "debian12-x86_64"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """One change to the sources, and exactly the artefacts that depend on it."""
+
+    file: str
+    old: str
+    new: str
+    made: frozenset[str]
+
+
+PUBLISHING = frozenset({"menus", "stage"})
+EDITS = {
+    "a MAC": Edit(
+        file="inventory/nodes.yaml",
+        old="00:18:8b:f8:e3:5b",
+        new="00:18:8b:f8:e3:aa",
+        made=PUBLISHING | {"dhcpd"},
+    ),
+    "an fstab line": Edit(
+        file="inventory/osimages.yaml",
+        old="none /tmp tmpfs defaults,size=10m",
+        new="none /tmp tmpfs defaults,size=20m",
+        made=PUBLISHING | {f"pack:{IMAGE}.files", f"pack:{IMAGE}"},
+    ),
+    "the init template": Edit(
+        file="tasks/initrd/templates/collect_init.sh.j2",
+        old="handing over to /sbin/init",
+        new="handing over now",
+        made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}"},
+    ),
+    "a driver": Edit(
+        file="inventory/osimages.yaml",
+        old="[tg3, bnx2, e1000, virtio_net]",
+        new="[bnx2, e1000, virtio_net]",
+        made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}"},
+    ),
+    "a line of Python of the initrd step": Edit(
+        file="tasks/initrd/modules.py",
+        old="PACKED = {",
+        new="# a remark\nPACKED = {",
+        made=frozenset({f"initrd:{IMAGE}", f"prove:{IMAGE}"}),  # the bytes are the same: nothing behind them is made
+    ),
+    "a line of Python of the hosts file": Edit(
+        file="tasks/configs/hosts.py",
+        old="from tasks",
+        new="# a remark\nfrom tasks",
+        made=frozenset({"hosts"}),
+    ),
+    "the domain": Edit(
+        file="inventory/site.yaml",
+        old="domain: renci.ben",
+        new="domain: renci.example",
+        made=frozenset({"hosts", "zone", "dhcpd"}),
+    ),
+}
+
+
+def test_one_command_makes_everything(built: Checkout) -> None:
+    """What nodes and daemons need is there, and the run told what it made and in how long."""
+    text = (built.root / "build/first-run.txt").read_text()
+    for name in (f"iso:{MEDIUM}", f"media:{MEDIUM}", f"rootimg:{IMAGE}", f"initrd:{IMAGE}", f"prove:{IMAGE}", "stage"):
+        assert any(line.startswith("made") and f" {name} " in line for line in text.splitlines()), text
+    build = built.root / "build"
+    assert len(list((build / "tftpboot/pxelinux.cfg").glob("01-*"))) == 9
+    assert (build / "tftpboot/grub/grub.cfg-01-00-19-b9-c4-17-05").exists()
+    assert (build / "install/debian12/x86_64/install.amd64/vmlinuz").exists()
+    assert len(list(build.glob(f"tftpboot/boot/{IMAGE}/*/initrd.gz"))) == 1
+    assert len(list(build.glob("install/netboot/debian12/x86_64/compute/*/rootimg.cpio.gz"))) == 1
+    for name in ("hosts", "dhcp/dhcpd.conf", "bind/zones/db.renci.ben"):
+        assert (build / "etc" / name).stat().st_size > 0
+
+
+def test_the_second_run_does_nothing(built: Checkout) -> None:
+    """Without a change nothing is made, and the run says so."""
+    done = built.doit()
+    assert done.code == 0
+    assert "nothing to do" in done.text
+    assert built.report().made == set()
+
+
+@pytest.fixture
+def restored(built: Checkout) -> Iterator[Checkout]:
+    """Give the built checkout and put its sources back afterwards, with everything built again."""
+    saved = built.root / "build/saved"
+    for name in ("tasks", "inventory"):
+        shutil.copytree(built.root / name, saved / name)
+    yield built
+    for name in ("tasks", "inventory"):
+        shutil.rmtree(built.root / name)
+        shutil.move(saved / name, built.root / name)
+    shutil.rmtree(saved)
+    assert built.doit().code == 0
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_makes_exactly_what_depends_on_it(name: str, restored: Checkout) -> None:
+    """Each source change is followed to its artefacts, and to no others."""
+    edit = EDITS[name]
+    restored.edit(edit.file, edit.old, edit.new)
+    done = restored.report()
+    assert done.code == 0, done.text
+    assert {task for task in done.made if not is_group(task)} == edit.made
+
+
+def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:
+    """One more package goes through medium, tree and image; the initrd is looked at again and stays the same bytes."""
+    initrd = (restored.root / "build/images" / IMAGE / "initrd.gz").stat().st_mtime_ns
+    restored.edit("inventory/osimages.yaml", "    - kmod\n", "    - kmod\n    - less\n")
+    done = restored.report()
+    assert done.code == 0, done.text
+    assert {task for task in done.made if not is_group(task)} == PUBLISHING | {
+        f"iso:{MEDIUM}",
+        f"media:{MEDIUM}",
+        f"rootimg:{IMAGE}",
+        f"pack:{IMAGE}.base",
+        f"pack:{IMAGE}.files",
+        f"pack:{IMAGE}",
+        f"initrd:{IMAGE}",
+        f"prove:{IMAGE}",
+    }
+    assert (restored.root / "build/images" / IMAGE / "initrd.gz").stat().st_mtime_ns == initrd
+    assert (restored.root / "build/images" / IMAGE / "rootimg/usr/bin/less").exists()
+
+
+def is_group(task: str) -> bool:
+    """Whether a task only names its subtasks."""
+    return task in {"iso", "media", "rootimg", "pack", "initrd", "prove"}
+
+
+def test_build_may_be_deleted(built: Checkout, tmp_path: Path) -> None:
+    """A removed artefact is made again, and only it."""
+    hosts = built.root / "build/etc/hosts"
+    before = hosts.read_bytes()
+    hosts.unlink()
+    done = built.report()
+    assert {task for task in done.made if not is_group(task)} == {"hosts"}
+    assert hosts.read_bytes() == before
