@@ -257,12 +257,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
         """Say at once what failed and what to do; a traceback only where Bootmill itself is wrong."""
         self.settle(task)
         self.failures.append({"task": task, "exception": fail})
-        text = fail.get_msg() if not isinstance(fail, TaskFailed) else fail.message
-        self.write(f"{self.paint('1;31', 'FAILED')}  {task.name}\n    {text.strip()}\n")
+        text = fail.message if isinstance(fail, TaskFailed) else fail.get_msg()
+        words = f"{self.paint('1;31', 'FAILED')}  {task.name}\n    {text.strip()}\n"
+        if task.verbosity == 2:  # a command's own output (--json) stays clean
+            sys.stderr.write(words)
+        else:
+            self.write(words)
 
     def complete_run(self) -> None:
         """Sum up in one line."""
-        if self.acted and not self.made and not self.failures:
+        if self.acted and not self.made:
             return
         span = seconds(time.monotonic() - self.begun)
         if self.failures:

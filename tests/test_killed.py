@@ -19,7 +19,7 @@ IMAGE = "debian12-x86_64-netboot-compute"
 MOMENTS = {
     "iso": (".debian12-x86_64.tree.partial", 0.3),
     "media": ("install/debian12/.x86_64.partial", 0.05),
-    "rootimg": (f"images/{IMAGE}/.build.partial/tree/mmdebstrap*", 4.0),
+    "rootimg": (f"images/{IMAGE}/.build.partial/tree", 5.0),
     f"pack:{IMAGE}.base": (f"images/{IMAGE}/.base.cpio.gz.partial", 0.5),
     f"pack:{IMAGE}": (f"images/{IMAGE}/.rootimg.cpio.gz.partial", 0.0),
     "stage": ("tftpboot/boot", 0.0),

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,15 +37,18 @@ def as_somebody(folder: Path) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", f'{binds} umask 077 && HOME={folder}/home exec {user} "$@"', "sh")
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a scratch folder that other users can reach: pytest's own are for their owner alone."""
+    with tempfile.TemporaryDirectory(prefix="bootmill-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(shutil.which("newuidmap") is None, reason="newuidmap is not installed (package uidmap)")
-def test_another_folder_user_and_settings(
-    built: Checkout, package_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_another_folder_user_and_settings(built: Checkout, package_cache: Path, open_folder: Path) -> None:
     """A second build, as an ordinary user with another umask, zone, locale and hash seed, is identical file by file."""
-    folder = tmp_path_factory.mktemp("other")
-    for parent in [folder, *folder.parents]:
-        if parent.stat().st_mode & 0o005 != 0o005:
-            parent.chmod(0o755)  # pytest's folders are for their owner only
+    folder = open_folder
     cache = folder / "cache"
     shutil.copytree(package_cache, cache)
     other = checkouts.copy(folder / "a/longer/path/bootmill", cache=cache)

@@ -12,6 +12,8 @@ from tasks.initrd.sysroot import Sysroot, is_file, resolve
 
 PACKED = {".gz": gzip.decompress, ".xz": lzma.decompress}
 FIRMWARE = re.compile(rb"\x00firmware=([^\x00]+)")
+# The bus behind a driver where no symbol leads to it, so that modules.dep cannot know: loaded first.
+BUSES = {"virtio_net": ("virtio_pci",)}
 FIRMWARE_DIRS = ("/lib/firmware/updates", "/lib/firmware")
 
 
@@ -75,7 +77,11 @@ def modules(tree: Sysroot, version: str, drivers: tuple[str, ...]) -> list[Modul
         path = path_of.get(name)
         if path is None or path in order or name in above:
             return
-        for other in (*soft.get(name, ()), *(canonical(item) for item in reversed(dependencies[path]))):
+        for other in (
+            *BUSES.get(name, ()),
+            *soft.get(name, ()),
+            *(canonical(item) for item in reversed(dependencies[path])),
+        ):
             add(other, above | {name})
         order.append(path)
 
