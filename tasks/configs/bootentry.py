@@ -1,0 +1,102 @@
+"""What a node does at its next boot, in the words of no menu language: pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tasks import paths
+from tasks.configs.slices import BOOTS_IMAGE, MenuNode
+from tasks.errors import BootmillError
+from tasks.inventory.model import BootState, Console, OsImage
+
+COMMAND_LINE_SIZE = 2048  # arch/x86/include/asm/setup.h; the kernel cuts off what is longer, the end with its zero byte
+HAVE_MENUS = frozenset({*BOOTS_IMAGE, BootState.LOCAL, BootState.OFFLINE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loadable:
+    """An osimage as it is published: the slice, and the digests that name its files."""
+
+    image: OsImage
+    boot: str
+    root: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A kernel to load: files below the TFTP root, the URL of that root, and the command line without BOOTIF."""
+
+    kernel: PurePosixPath
+    initrd: PurePosixPath
+    url: str
+    words: tuple[str, ...]
+    bootif: str  # "BOOTIF=01-<mac>"; PXELINUX writes it itself (IPAPPEND 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A node's boot entry; `kernel` is None where nothing is loaded (local, offline)."""
+
+    node: str
+    title: str
+    state: BootState
+    console: Console | None
+    kernel: Kernel | None
+
+
+def entry(node: MenuNode, loadable: Mapping[str, Loadable]) -> Entry:
+    """Return a node's boot entry; the node must be free of `mistakes()`."""
+    kernel = boot_kernel(node, loadable[node.osimage]) if node.osimage else None
+    title = f"{node.state} {node.osimage}" if node.osimage else str(node.state)
+    return Entry(node=node.name, title=title, state=node.state, console=node.console, kernel=kernel)
+
+
+def boot_kernel(node: MenuNode, loadable: Loadable) -> Kernel:
+    """Return the kernel, the initrd and the command line of a node that boots an osimage."""
+    folder = paths.boot_url_dir(loadable.image, loadable.boot)
+    kernel = Kernel(
+        kernel=folder / "kernel",
+        initrd=folder / "initrd.gz",
+        url=f"http://{node.next_server}/tftpboot",
+        words=tuple(command_line(node, loadable)),
+        bootif=f"BOOTIF=01-{node.mac.replace(':', '-')}",
+    )
+    longest = len(" ".join([f"initrd={kernel.initrd}", *kernel.words, kernel.bootif]))
+    if longest >= COMMAND_LINE_SIZE:
+        message = f"{node.name}: the kernel command line has {longest} characters, the kernel reads {COMMAND_LINE_SIZE}"
+        raise BootmillError(message, hint="shorten kernel_args of the node or of its osimage")
+    return kernel
+
+
+def command_line(node: MenuNode, loadable: Loadable) -> Iterator[str]:
+    """Yield the words of the kernel command line.
+
+    The image's words come before the node's, which win where a word counts once.  Of several ``console=`` the last one
+    becomes /dev/console (Documentation/admin-guide/serial-console.rst): the serial one.  The root image has two
+    places, tried in this order.
+    """
+    root = loadable.root
+    yield f"imgurl=http://{node.next_server}{paths.root_image_url_path(loadable.image, root)}"
+    yield f"imgurl=tftp://{node.next_server}/{paths.root_image_tftp_path(loadable.image, root)}"
+    yield f"imgsha256={root}"
+    yield from loadable.image.kernel_args
+    if node.console:
+        yield f"console=ttyS{node.console.port},{node.console.speed}n8"
+    yield from node.kernel_args
+    if node.state is BootState.SHELL:
+        yield "rescue"
+
+
+def mistakes(node: MenuNode, images: tuple[OsImage, ...]) -> Iterator[str]:
+    """Yield why a node cannot be given the menus of its boot state: they would not do what they say."""
+    known = {image.name: image for image in images}
+    if node.state not in HAVE_MENUS:
+        yield f"{node.name}: nothing is built for the boot state {node.state} yet"
+    elif node.state in BOOTS_IMAGE and node.osimage is None:
+        yield f"{node.name}: the boot state {node.state} needs an osimage"
+    elif node.osimage is not None and node.osimage not in known:
+        yield f"{node.name}: {node.osimage} is not an osimage that can be booted over the network"
+    words = (*node.kernel_args, *(known[node.osimage].kernel_args if node.osimage in known else ()))
+    for word in words:
+        if word.startswith("#"):
+            yield f"{node.name}: the kernel argument {word!r} begins a comment in the menus"
