@@ -166,6 +166,8 @@ def nodeset(words: Sequence[str], cluster: Cluster) -> Order:
 # -- what a node needs -----------------------------------------------------------------------------------------------
 
 Need = Callable[[Node], str]
+# Writing such a state down would keep every menu from being rendered: it is refused before it is written.
+NO_BOOT_FILES = frozenset({BootState.INSTALL, BootState.DISCOVER})
 
 
 def check(order: Order, *needs: Need) -> None:
@@ -192,9 +194,11 @@ def need_netboot(cluster: Cluster, state: BootState) -> Need:
             return "is the head node, which does not boot from itself"
         if state in {BootState.LOCAL, BootState.OFFLINE}:
             return ""
+        if state in NO_BOOT_FILES:
+            return f"cannot {state}: this version makes no boot files for that state"
         if node.mac is None:
             return f"cannot {state}: its MAC is not known ('mac' in the inventory, or discovery)"
-        if state not in {BootState.NETBOOT, BootState.INSTALL}:
+        if state is not BootState.NETBOOT:
             return ""
         if node.osimage is None:
             return f"cannot {state}: it has no osimage"
