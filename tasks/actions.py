@@ -195,11 +195,48 @@ def seconds(span: float) -> str:
     return f"{span:.0f} s" if span < 100 else f"{span // 60:.0f} min {span % 60:02.0f} s"
 
 
+class Waiting(threading.Thread):
+    """Says that a long task is at work, so that silence is never mistaken for a hang.
+
+    On a terminal the last line counts the seconds and vanishes with the task; elsewhere one line is written.
+    """
+
+    PATIENCE = 2.0  # seconds before a task that is still running says so
+    ERASE = "\r\x1b[K"
+
+    def __init__(self, name: str, reporter: "Reporter") -> None:
+        """Note what is waited for since when."""
+        super().__init__(daemon=True)
+        self.task = name
+        self.reporter = reporter
+        self.since = time.monotonic()
+        self.over = threading.Event()
+        self.shown = False
+
+    def run(self) -> None:
+        """Speak after a while, and on a terminal every second from then on."""
+        pause = self.PATIENCE
+        while not self.over.wait(pause):
+            self.shown = True
+            making = self.reporter.paint("33", "making")
+            if not self.reporter.live:
+                self.reporter.write(f"{making}  {self.task} …\n")
+                return
+            self.reporter.write(f"{self.ERASE}{making}  {self.task:<44} {seconds(time.monotonic() - self.since):>9}")
+            pause = 1.0
+
+    def end(self) -> None:
+        """Stop, and take the counting line away."""
+        self.over.set()
+        self.join()
+        if self.shown and self.reporter.live:
+            self.reporter.write(self.ERASE)
+
+
 class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
     """Tell what is being made, what was made and in how long; plain lines where there is no terminal."""
 
     desc = "what was made, in how long"
-    PATIENCE = 2.0  # seconds before a task that is still running says so
 
     def __init__(self, outstream: Any, options: Any) -> None:
         """Look once whether a person is watching."""
@@ -208,9 +245,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
         self.colour = self.live and not os.environ.get("NO_COLOR")
         self.begun = process_start()
         self.started: dict[str, float] = {}
-        self.timers: dict[str, threading.Timer] = {}
+        self.waiting: dict[str, Waiting] = {}
         self.made = self.kept = 0
         self.acted = False
+
+    def write(self, text: str) -> None:
+        """Write at once: whoever reads a pipe or a log sees each line when it happens."""
+        self.outstream.write(text)
+        self.outstream.flush()
 
     def paint(self, code: str, text: str) -> str:
         """Colour a word where a terminal shows colours and NO_COLOR is not set."""
@@ -224,20 +266,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
         if task.verbosity == 2:
             self.acted = True
             return
-        timer = threading.Timer(self.PATIENCE, self.announce, [task.name])
-        timer.daemon = True
-        timer.start()
-        self.timers[task.name] = timer
-
-    def announce(self, name: str) -> None:
-        """Say that a long task is at work, so that silence is never mistaken for a hang."""
-        self.write(f"{self.paint('33', 'making')}  {name} …\n")
+        waiting = Waiting(task.name, self)
+        waiting.start()
+        self.waiting[task.name] = waiting
 
     def settle(self, task: Any) -> float:
         """Stop the announcement and return how long the task took."""
-        timer = self.timers.pop(task.name, None)
-        if timer:
-            timer.cancel()
+        waiting = self.waiting.pop(task.name, None)
+        if waiting:
+            waiting.end()
         return time.monotonic() - self.started.pop(task.name, time.monotonic())
 
     def add_success(self, task: Any) -> None:

@@ -16,6 +16,9 @@ from tasks.errors import CommandError, MissingToolError
 
 PATH = system.PATH
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(
+    None
+)  # opened here: between fork and exec no library may be loaded, another thread may hold its lock
 LINES_OF_BLAME = 15
 Process = subprocess.Popen[bytes]  # what start() returns, for those who keep it
 
@@ -39,7 +42,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent dies, even by SIGKILL (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def which(program: str) -> str:

@@ -40,19 +40,6 @@ def kill_in_the_middle(checkout: Checkout, task: str, sign: str, patience: float
     process.wait()
 
 
-def children_of(checkout: Checkout) -> list[str]:
-    """Return the command lines of processes that still work in a checkout."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(checkout.root) in words and int(folder.name) != os.getpid():
-            found.append(words)
-    return found
-
-
 def test_killed_at_every_step(built: Checkout, package_cache: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of each build task: no process goes on, and the final bytes are the undisturbed build's."""
     checkout = checkouts.copy(tmp_path / "killed", cache=package_cache)
@@ -60,9 +47,9 @@ def test_killed_at_every_step(built: Checkout, package_cache: Path, tmp_path: Pa
     for task, (sign, patience) in MOMENTS.items():
         kill_in_the_middle(checkout, task, sign, patience)
         deadline = time.monotonic() + 10
-        while children_of(checkout) and time.monotonic() < deadline:
+        while checkout.processes() and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert children_of(checkout) == []
+        assert checkout.processes() == []
         if task in {"iso", "media"}:  # let it through, so that the next moment comes
             assert checkout.doit(task).code == 0
     done = checkout.doit()
