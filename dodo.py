@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tasks import configs, initrd, inventory, lab, media, nodes, paths, rootimg, stage
 from tasks.actions import Reporter, TaskDict, command, loading
+from tasks.bench import bench
 from tasks.doctor import doctor, self_test
 
 with loading():
@@ -126,3 +127,8 @@ def task_doctor() -> TaskDict:
 def task_test() -> TaskDict:
     """Run the test suite."""
     return self_test()
+
+
+def task_bench() -> TaskDict:
+    """Measure what costs time on this machine."""
+    return command(bench, args=(cluster,), words=False)
