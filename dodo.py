@@ -131,4 +131,4 @@ def task_test() -> TaskDict:
 
 def task_bench() -> TaskDict:
     """Measure what costs time on this machine."""
-    return command(bench, args=(cluster,), words=False)
+    return command(bench, args=(cluster, inventory.load), words=False)

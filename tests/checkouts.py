@@ -55,6 +55,11 @@ class Checkout:
         found = [path for folder in PUBLISHED for path in sorted((self.root / folder).rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.root)): sha256(path) for path in found}
 
+    def first_digests(self) -> dict[str, str]:
+        """Return what `digests()` was after the first build: later ones keep the images of the generation before."""
+        found: dict[str, str] = json.loads((self.root / "build/first-digests.json").read_text())
+        return found
+
     def processes(self) -> list[str]:
         """Return the command lines of processes that work in this checkout, the caller apart."""
         found = []

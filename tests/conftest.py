@@ -1,5 +1,6 @@
 """Fixtures that all tests share: the sample inventory, as a model and as files that a test may change."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -58,4 +59,5 @@ def built(tmp_path_factory: pytest.TempPathFactory, package_cache: Path) -> Chec
     done = checkout.doit()
     assert done.code == 0, done.text
     (checkout.root / "build/first-run.txt").write_text(done.text)
+    (checkout.root / "build/first-digests.json").write_text(json.dumps(checkout.digests()))
     return checkout

@@ -54,5 +54,5 @@ def test_killed_at_every_step(built: Checkout, package_cache: Path, tmp_path: Pa
             assert checkout.doit(task).code == 0
     done = checkout.doit()
     assert done.code == 0, done.text
-    assert checkout.digests() == built.digests()
+    assert checkout.digests() == built.first_digests()
     assert not [path for path in (checkout.root / "build").rglob(".*.partial") if path.exists()]
