@@ -75,6 +75,8 @@ def explained(error: BootmillError, image: OsImage) -> BootmillError:
         hint = f"a package of {image.name} is not on the medium: correct its name in inventory/osimages.yaml"
     elif "unshare" in text and ("uid_map" in text or "newuidmap" in text or "Operation not permitted" in text):
         hint = "user namespaces do not work for this user: run `python3 -m tasks doctor`, or build as root"
+    elif "filesystem propagation" in text:
+        hint = "this is a chroot whose root is no mount point: outside of it, `mount --bind DIR DIR` before entering"
     elif "No space left" in text:
         hint = "the tree is built in memory: it needs about twice the image's unpacked size in free RAM and swap"
     else:
