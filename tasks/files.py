@@ -16,6 +16,7 @@ from typing import IO
 
 from tasks.errors import BootmillError
 
+OURS = b"Made by Bootmill"  # in the first lines of every text that we publish
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 BLOCK = 1 << 20
@@ -40,6 +41,20 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> bool:
     with replacing(path, mode=mode) as out:
         out.write(content)
     return True
+
+
+def is_ours(path: Path) -> bool:
+    """Whether an existing file says in its beginning that Bootmill made it."""
+    with path.open("rb") as file:
+        return OURS in file.read(256)
+
+
+def write_ours(path: Path, text: str) -> bool:
+    """Write a text that may lie where a person's own file is: that one is never replaced, it is an error."""
+    if path.exists() and not is_ours(path) and path.read_bytes() != text.encode():
+        message = f"{path} is there and was not made by Bootmill: its content would be lost"
+        raise BootmillError(message, hint=f"keep what you need of it, then: mv {path} {path}.before-bootmill")
+    return write_atomic(path, text)
 
 
 @contextmanager

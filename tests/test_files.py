@@ -23,6 +23,18 @@ def test_unchanged_content_is_left_alone(tmp_path: Path) -> None:
     assert files.write_atomic(target, "b")
 
 
+def test_what_a_person_wrote_is_not_replaced(tmp_path: Path) -> None:
+    """A file without our header is kept, and the way out is told; one with it is ours to replace."""
+    target = tmp_path / "hosts"
+    target.write_text("127.0.0.1 localhost\n10.9.9.9 printer\n")
+    with pytest.raises(BootmillError, match=r"(?s)hosts is there and was not made by Bootmill.*mv .*before-bootmill"):
+        files.write_ours(target, "# Made by Bootmill\n1\n")
+    assert "printer" in target.read_text()
+    target.write_text("# Made by Bootmill\n0\n")
+    assert files.write_ours(target, "# Made by Bootmill\n1\n")
+    assert not files.write_ours(target, "# Made by Bootmill\n1\n")
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     """An error in the middle keeps the old content and no debris."""
     target = tmp_path / "file"

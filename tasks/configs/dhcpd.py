@@ -52,7 +52,7 @@ def write_dhcpd(site: Site, networks: tuple[Network, ...], clients: tuple[Client
     with candidate("dhcpd") as folder:
         (folder / "dhcpd.conf").write_text(text)
         ask(["dhcpd", "-4", "-t", "-cf", folder / "dhcpd.conf"], about=paths.dhcpd_conf(site))
-    files.write_atomic(paths.dhcpd_conf(site), text)
+    files.write_ours(paths.dhcpd_conf(site), text)
 
 
 def render_dhcpd(site: Site, networks: tuple[Network, ...], clients: tuple[Client, ...]) -> str:

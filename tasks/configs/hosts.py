@@ -17,7 +17,7 @@ LOOPBACK = frozenset({"localhost", "ip6-localhost", "ip6-loopback", "ip6-allnode
 
 def write_hosts(site: Site, records: tuple[Record, ...]) -> None:
     """Write the hosts file."""
-    files.write_atomic(paths.hosts(site), render_hosts(site, records))
+    files.write_ours(paths.hosts(site), render_hosts(site, records))
 
 
 def render_hosts(site: Site, records: tuple[Record, ...]) -> str:

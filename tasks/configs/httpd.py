@@ -24,8 +24,8 @@ def write_httpd(site: Site, addresses: tuple[IPv4Address, ...]) -> None:
         (folder / "bootmill.conf").write_text(render_nginx(stand_ins))
         argv = ["nginx", "-t", "-q", "-p", f"{folder}/", "-c", f"{folder}/nginx.conf", "-e", "stderr"]
         ask(argv, about=paths.nginx_conf(site))
-    files.write_atomic(paths.nginx_conf(site), render_nginx(tuple(f"{address}:80" for address in addresses)))
-    files.write_atomic(paths.tftpd_defaults(site), render_tftpd(addresses))
+    files.write_ours(paths.nginx_conf(site), render_nginx(tuple(f"{address}:80" for address in addresses)))
+    files.write_ours(paths.tftpd_defaults(site), render_tftpd(addresses))
 
 
 def render_nginx(listen: tuple[str, ...]) -> str:

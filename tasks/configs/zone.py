@@ -55,9 +55,9 @@ def write_zones(site: Site, subnets: tuple[IPv4Network, ...], records: tuple[Rec
     with candidate("zone") as folder:
         check(site, texts, render_options(site, subnets, ANY_FOLDER) + conf, folder)
     for file, text in texts.items():
-        files.write_atomic(paths.zone_dir(site) / file, text)
-    files.write_atomic(paths.named_options(site), render_options(site, subnets, CACHE))
-    files.write_atomic(paths.named_conf(site), conf)
+        files.write_ours(paths.zone_dir(site) / file, text)
+    files.write_ours(paths.named_options(site), render_options(site, subnets, CACHE))
+    files.write_ours(paths.named_conf(site), conf)
     remove_others(paths.zone_dir(site), set(texts))
 
 

@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 from tasks import files, paths
+from tasks.errors import BootmillError
 from tasks.inventory.model import Media, Site
 from tasks.media import reader, verify
+
+MARKER = ".bootmill"  # in every tree that we extracted; no medium brings a file of this name
 
 
 def iso_path(media: Media) -> Path:
@@ -22,14 +25,23 @@ def fingerprint(media: Media) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
+def refuse_foreign(tree: Path) -> None:
+    """Raise where the tree's place is taken by one that we did not extract, as on a head node with another tool."""
+    if tree.exists() and not (tree / MARKER).exists():
+        message = f"{tree} is there and was not made by Bootmill: it would be lost"
+        raise BootmillError(message, hint=f"move it aside: mv {tree} {tree}.before-bootmill")
+
+
 def extract_media(site: Site, media: Media) -> None:
     """Extract the medium under install/<os>/<arch> and note what it is in `paths.media_manifest()`."""
     iso = iso_path(media)
     reader.check_whole(iso)
+    refuse_foreign(paths.media_tree(site, media))
     with files.replacing_tree(paths.media_tree(site, media)) as tree:
         digests = reader.extract(iso, tree)
         identity = verify.identify(media, tree)
         verify.verify(media, tree, digests, identity.suite)
+        (tree / MARKER).write_text(f"{files.OURS.decode()} from {iso.name}\n")
     report = {
         "os": identity.os,
         "arch": identity.arch,

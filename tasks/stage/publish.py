@@ -57,10 +57,10 @@ def publish_menus(site: Site) -> list[Published]:
         path.relative_to(paths.MENUS) for folder in MENU_FOLDERS for path in sorted((paths.MENUS / folder).glob("*"))
     }
     for name in sorted(rendered):
-        files.write_atomic(tftpboot / name, (paths.MENUS / name).read_bytes())
+        files.write_ours(tftpboot / name, (paths.MENUS / name).read_text())
     for pattern in MENU_NAMES:
         for path in sorted(tftpboot.glob(pattern)):
-            if path.relative_to(tftpboot) not in rendered:
+            if path.relative_to(tftpboot) not in rendered and files.is_ours(path):
                 path.unlink()
     return [
         Published(path=PurePosixPath("tftpboot") / name, sha256=files.sha256(tftpboot / name))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks import files, paths
-from tasks.errors import MissingToolError
+from tasks.errors import BootmillError, MissingToolError
 from tasks.inventory.model import OsImage, Site
 from tasks.stage import programs
 from tasks.stage.publish import publish
@@ -50,7 +50,7 @@ def build(content: str) -> None:
 
 def menu(name: str, text: str) -> None:
     """Render a menu."""
-    files.write_atomic(paths.MENUS / name, text)
+    files.write_atomic(paths.MENUS / name, f"# Made by Bootmill\n{text}")
 
 
 def staged() -> dict[str, str]:
@@ -93,12 +93,22 @@ def test_menus_that_left_are_removed_and_foreign_files_stay() -> None:
     """A removed node's menu goes; what an administrator put beside it is not ours to delete."""
     go()
     files.write_atomic(Path("build/tftpboot/memtest"), "mine")
+    files.write_atomic(Path("build/tftpboot/pxelinux.cfg/0A01"), "somebody's menu")
     (paths.MENUS / "pxelinux.cfg/01-aa").unlink()
     menu("pxelinux.cfg/01-bb", "menu two")
     go()
     assert "tftpboot/pxelinux.cfg/01-aa" not in staged()
-    assert staged()["tftpboot/pxelinux.cfg/01-bb"] == "menu two"
+    assert staged()["tftpboot/pxelinux.cfg/01-bb"] == "# Made by Bootmill\nmenu two"
     assert staged()["tftpboot/memtest"] == "mine"
+    assert staged()["tftpboot/pxelinux.cfg/0A01"] == "somebody's menu"
+
+
+def test_a_foreign_menu_is_never_replaced() -> None:
+    """On a head node that served others before, their default menu is an error, not a loss."""
+    files.write_atomic(Path("build/tftpboot/pxelinux.cfg/01-aa"), "somebody's menu")
+    with pytest.raises(BootmillError, match=r"(?s)01-aa is there and was not made by Bootmill.*before-bootmill"):
+        go()
+    assert Path("build/tftpboot/pxelinux.cfg/01-aa").read_text() == "somebody's menu"
 
 
 def test_an_unchanged_menu_is_not_touched() -> None:
