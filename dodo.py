@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks import configs, initrd, inventory, lab, media, nodes, paths, rootimg, stage
+from tasks import configs, initrd, inventory, lab, media, nodes, paths, rootimg, stage, tables
 from tasks.actions import Reporter, TaskDict, command, loading
 from tasks.bench import bench
 from tasks.doctor import doctor, self_test
@@ -15,13 +15,33 @@ DOIT_CONFIG = {
     "reporter": Reporter,
     "minversion": "0.36.0",
     "backend": "sqlite3",  # the other backends rewrite their file in place: a kill there would lose it
-    "dep_file": str(paths.BUILD / ".doit.db"),
+    "dep_file": str(paths.DATABASE),
 }
 
 
 def task_check() -> TaskDict:
     """Validate the inventory and report every mistake."""
     return command(inventory.report, args=(cluster,), words=False)
+
+
+def task_nodels() -> TaskDict:
+    """List nodes and what the tables say of them: nodels NODERANGE TABLE.COLUMN."""
+    return tables.nodels(cluster)
+
+
+def task_tabdump() -> TaskDict:
+    """Print the inventory as xCAT's tables: tabdump TABLE (-d describes, no table lists them)."""
+    return tables.tabdump(cluster)
+
+
+def task_import_xcat() -> TaskDict:
+    """Turn xCAT's tables into an inventory: import-xcat DIR NEW_DIR."""
+    return tables.import_xcat(inventory.load)
+
+
+def task_export_xcat() -> TaskDict:
+    """Turn the inventory into xCAT's tables: export-xcat NEW_DIR."""
+    return tables.export_xcat(cluster)
 
 
 def task_hosts() -> TaskDict:

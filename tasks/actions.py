@@ -17,15 +17,16 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 from doit.reporter import ConsoleReporter
-from doit.tools import config_changed
 
-from tasks import files, paths
+from tasks import files, paths, record
 from tasks.errors import BootmillError, InventoryError
 
 TaskDict = dict[str, Any]
 HERE = Path(__file__).parent
 # These say how bytes are written or processes are started, not which: no artefact's content depends on them.
-DOORS = frozenset({"tasks.actions", "tasks.errors", "tasks.files", "tasks.paths", "tasks.run", "tasks.inventory.model"})
+DOORS = frozenset(
+    f"tasks.{name}" for name in ("actions", "errors", "files", "inventory.model", "paths", "record", "run", "system")
+)
 
 
 def rule(
@@ -38,22 +39,32 @@ def rule(
     outputs: Iterable[Path] = (),
     after: Iterable[str] = (),
     salt: object = None,
+    published: Callable[[], Iterable[Path]] = tuple,
 ) -> TaskDict:
     """Declare one artefact: what it is made from, where it lies, which function makes it.
 
     It is made again when an input file's content, the digest of `args`, or the code and templates behind `run`
-    change, or when an output is gone.  `after` names tasks that go first although no file leads here from them; `salt`
-    counts like an argument without being passed (the size and date of a file that is too big to hash).
+    change, or when an output (or a file that `published` names) is gone or was altered.  `after` names tasks that go
+    first although no file leads here from them; `salt` counts like an argument without being passed (the size and
+    date of a file that is too big to hash).
     """
+    task = f"{run.__module__}.{run.__name__}:{name}"
+    made_from = digest((args, salt))
+    depends = sorted({*map(str, inputs), *recipe(run.__module__)})
+    targets = list(outputs)
+
+    def all_outputs() -> list[Path]:
+        return [*targets, *published()]
+
     return {
         "name": name,
         "doc": doc,
-        "actions": [(run_action, [f"{run.__module__}.{run.__name__}", run, args])],
-        "file_dep": sorted({*map(str, inputs), *recipe(run.__module__)}),
-        "targets": [str(path) for path in outputs],
-        "uptodate": [config_changed(digest((args, salt)))],
+        "actions": [(run_action, [task, made_from, depends, all_outputs, run, args])],
+        "file_dep": depends,
+        "targets": [str(path) for path in targets],
+        "uptodate": [(record.holds, [task, made_from, depends, all_outputs])],
         "task_dep": list(after),
-        "clean": [(clean, [[*outputs]])],
+        "clean": [(clean, [targets])],
     }
 
 
@@ -82,17 +93,27 @@ def command(
     return {**task, "pos_arg": "words"} if words else task
 
 
-def run_action(name: str, run: Callable[..., None], args: tuple[object, ...]) -> TaskFailed | None:
-    """Make an artefact under its lock; a `BootmillError` becomes a clean failure with exit code 1."""
+def run_action(
+    task: str,
+    made_from: str,
+    inputs: list[str],
+    outputs: Callable[[], Iterable[Path]],
+    run: Callable[..., None],
+    args: tuple[object, ...],
+) -> TaskFailed | None:
+    """Make an artefact under its lock and note what it was made from; a user's mistake is a clean failure, exit code 1.
+
+    The lock goes by task, not by arguments: two runs with different inventories share the place of unfinished work.
+    """
     try:
-        with files.locked(paths.BUILD / ".locks" / hashlib.sha256(f"{name}{args!r}".encode()).hexdigest()[:16]):
+        with files.locked(paths.BUILD / ".locks" / task):
+            state = record.begin(task, made_from, inputs)
             run(*args)
+            record.end(task, state, outputs())
     except BootmillError as error:
         return TaskFailed(str(error), report=True)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        return TaskFailed(f"{error.filename}: {error.strerror}")
+    except OSError as error:  # a full or failing disk often comes without a file's name
+        return TaskFailed(f"{error.filename or task}: {error.strerror or error}")
     return None
 
 
@@ -109,9 +130,10 @@ def run_command(
 
 
 def clean(outputs: list[Path]) -> None:
-    """Remove an artefact, be it a file or a tree."""
+    """Remove an artefact, be it a file or a tree; outside build/ (``destdir: /``) nothing is ever removed."""
     for path in outputs:
-        files.remove_tree(path)
+        if path.is_relative_to(paths.BUILD):
+            files.remove_tree(path)
 
 
 def digest(args: tuple[object, ...]) -> str:
@@ -171,6 +193,7 @@ def loading() -> Iterator[None]:
     os.umask(0o022)
     try:
         paths.BUILD.mkdir(exist_ok=True)
+        refuse_foreign_build()
         yield
     except InventoryError as error:
         raise InvalidDodoFile("\n".join(error.mistakes)) from None
@@ -179,6 +202,14 @@ def loading() -> Iterator[None]:
     except OSError as error:
         message = f"{error.filename}: {error.strerror}"
         raise InvalidDodoFile(message) from None
+
+
+def refuse_foreign_build() -> None:
+    """Raise where another user's build/ would end in a database error."""
+    for path in (paths.BUILD, paths.DATABASE):
+        if path.exists() and not os.access(path, os.W_OK):
+            message = f"{path} belongs to {path.owner()}: you cannot build here"
+            raise BootmillError(message, hint=f"build as {path.owner()}, or remove {paths.BUILD} as that user")
 
 
 def process_start() -> float:

@@ -5,6 +5,7 @@ drops, without a word, a file whose parent folder has not come before it, and ta
 and a link count above one for one file: so parents are required and inode numbers are our own.
 """
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def regular(name: str, body: bytes | Path, mode: int = 0o644, *, mtime: int = 0)
 
 def symlink(name: str, target: str, *, mtime: int = 0) -> Entry:
     """Return a symbolic link."""
-    return Entry(name=name, mode=stat.S_IFLNK | 0o777, body=target.encode(), mtime=mtime)
+    return Entry(name=name, mode=stat.S_IFLNK | 0o777, body=os.fsencode(target), mtime=mtime)
 
 
 def device(name: str, mode: int, major: int, minor: int, *, mtime: int = 0) -> Entry:
@@ -76,7 +77,7 @@ def with_parents(entries: Iterable[Entry], *, mtime: int = 0) -> list[Entry]:
         while parent:
             by_name.setdefault(parent, directory(parent, mtime=mtime))
             parent = parent.rpartition("/")[0]
-    return [by_name[name] for name in sorted(by_name, key=str.encode)]
+    return [by_name[name] for name in sorted(by_name, key=os.fsencode)]
 
 
 def write(entries: Iterable[Entry], *, first_inode: int = 1, trailer: bool = True) -> Iterator[bytes]:
@@ -123,7 +124,7 @@ def link_groups(entries: list[Entry]) -> dict[str, list[int]]:
 
 def member(entry: Entry, inode: int, links: int) -> Iterator[bytes]:
     """Yield header, name and body of one entry, each padded to four bytes."""
-    name = entry.name.encode() + b"\0"
+    name = os.fsencode(entry.name) + b"\0"
     if len(name) > MAX_NAME + 1 or entry.size > MAX_FILE:
         message = f"cpio: {entry.name[:80]} does not fit: names have 4095 bytes, files 4 GiB at most"
         raise ValueError(message)

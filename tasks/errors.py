@@ -32,7 +32,12 @@ class InventoryError(BootmillError):
 
 
 class CommandError(BootmillError):
-    """A process ended badly; the message holds a command line that can be pasted."""
+    """A process ended badly; the hint holds a command line that can be pasted, `said` all that it wrote."""
+
+    def __init__(self, message: str, *, hint: str = "", said: str = "") -> None:
+        """Keep the program's words: the message shows only the last of them."""
+        super().__init__(message, hint=hint)
+        self.said = said
 
 
 class MissingToolError(BootmillError):

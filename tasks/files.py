@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from typing import IO
 
 from tasks.errors import BootmillError
 
-OURS = b"Made by Bootmill"  # in the first lines of every text that we publish
+OURS = re.compile(rb"^(?:#|;|//) Made by Bootmill\b", re.MULTILINE)  # the header of every text that we publish
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 BLOCK = 1 << 20
+PUBLISHED = 1_000_000_000  # seconds since 1970: the date of files whose name says their content
 
 
 def partial_name(path: Path) -> Path:
@@ -46,7 +48,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> bool:
 def is_ours(path: Path) -> bool:
     """Whether an existing file says in its beginning that Bootmill made it."""
     with path.open("rb") as file:
-        return OURS in file.read(256)
+        return OURS.search(file.read(256)) is not None
 
 
 def write_ours(path: Path, text: str) -> bool:
@@ -118,7 +120,7 @@ def remove_tree(path: Path) -> None:
 
 
 def place(source: Path, target: Path) -> None:
-    """Publish a finished file under a second name: a hard link where possible, else a copy; renamed into place."""
+    """Give a finished file a second name: a hard link where possible, else a copy; renamed into place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and target.stat().st_ino == source.stat().st_ino:
         return
@@ -130,6 +132,26 @@ def place(source: Path, target: Path) -> None:
         shutil.copyfile(source, partial)
         partial.chmod(0o644)
     partial.replace(target)
+
+
+def publish(source: Path, target: Path, digest: str) -> None:
+    """Copy a file to a name that says its content, and look at the bytes while they pass: others are never published.
+
+    A copy, not a link: nobody who writes into build/ changes what nodes fetch.  A published file bears the date
+    `PUBLISHED`; one that was written to since has another, and is published again.
+    """
+    if target.exists() and target.stat().st_mtime == PUBLISHED and target.stat().st_size == source.stat().st_size:
+        return
+    found = hashlib.sha256()
+    with source.open("rb") as file, replacing(target) as out:
+        while block := file.read(BLOCK):
+            found.update(block)
+            out.write(block)
+        if found.hexdigest() != digest:
+            message = f"{source} is not what was built: its sha256 is not {digest[:16]}…"
+            raise BootmillError(message, hint="somebody wrote into build/: run doit again")
+        out.flush()
+        os.utime(out.fileno(), (PUBLISHED, PUBLISHED))
 
 
 def sha256(path: Path) -> str:

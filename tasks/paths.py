@@ -10,6 +10,7 @@ from tasks.inventory.model import Media, Node, OsImage, Site
 
 INVENTORY = Path("inventory")
 BUILD = Path("build")
+DATABASE = BUILD / ".doit.db"
 REPORTS = BUILD / "reports"
 MENUS = BUILD / "menus"
 CACHE = BUILD / "cache"

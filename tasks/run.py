@@ -83,6 +83,7 @@ def run(
             preexec_fn=die_with_parent,  # safe beside threads: it only calls prctl
             timeout=timeout,
             check=False,
+            start_new_session=True,  # a program that signals its process group (mmdebstrap does) must not mean ours
         )
     except subprocess.TimeoutExpired as error:
         message = f"{Path(words[0]).name} did not end within {timeout:g} s"
@@ -90,7 +91,8 @@ def run(
     out = (done.stdout or b"").decode(errors="replace")
     err = done.stderr.decode(errors="replace")
     if check and done.returncode:
-        raise CommandError(blame(words[0], done.returncode, err or out), hint=pasteable(words, env=env, cwd=cwd))
+        hint = pasteable(words, env=env, cwd=cwd)
+        raise CommandError(blame(words[0], done.returncode, err or out), hint=hint, said=out + err)
     return Finished(code=done.returncode, stdout=out, stderr=err)
 
 

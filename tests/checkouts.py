@@ -93,6 +93,7 @@ def copy(target: Path, *, cache: Path | None = None) -> Checkout:
         shutil.copy(ROOT / name, target)
     for name in ("tasks", "inventory"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "keys"))
+    (target / ".venv").symlink_to(ROOT / ".venv")  # where the daemons' programs lie
     if cache is not None:
         (target / "build").mkdir()
         (target / "build/cache").symlink_to(cache)

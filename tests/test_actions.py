@@ -47,21 +47,21 @@ def test_arguments_and_salt_count() -> None:
 def test_a_users_mistake_is_a_failure_without_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A BootmillError becomes a failed task with message and remedy."""
     monkeypatch.chdir(tmp_path)
-    failed = actions.run_action("name", refuse, ())
+    failed = actions.run_action("name", "", [], tuple, refuse, ())
     assert isinstance(failed, TaskFailed)
     assert failed.message == "no such medium\n    insert one"
 
 
 def test_a_full_disk_is_a_failure_without_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of the operating system names the file."""
+    """An error of the operating system names the task: write(2) fails without a file's name."""
     monkeypatch.chdir(tmp_path)
 
     def full() -> None:
-        raise OSError(28, "No space left on device", "build/x")
+        raise OSError(28, "No space left on device")
 
-    failed = actions.run_action("name", full, ())
+    failed = actions.run_action("name", "", [], tuple, full, ())
     assert isinstance(failed, TaskFailed)
-    assert failed.message == "build/x: No space left on device"
+    assert failed.message == "name: No space left on device"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -36,7 +35,7 @@ EDITS = {
         file="inventory/osimages.yaml",
         old="none /tmp tmpfs defaults,size=10m",
         new="none /tmp tmpfs defaults,size=20m",
-        made=PUBLISHING | {f"pack:{IMAGE}.files", f"pack:{IMAGE}"},
+        made=PUBLISHING | {f"pack:{IMAGE}.files", f"pack:{IMAGE}", f"prove:{IMAGE}"},
     ),
     "the init template": Edit(
         file="tasks/initrd/templates/collect_init.sh.j2",
@@ -143,11 +142,34 @@ def is_group(task: str) -> bool:
     return task in {"iso", "media", "rootimg", "pack", "initrd", "prove"}
 
 
-def test_build_may_be_deleted(built: Checkout, tmp_path: Path) -> None:
-    """A removed artefact is made again, and only it."""
-    hosts = built.root / "build/etc/hosts"
-    before = hosts.read_bytes()
-    hosts.unlink()
+@pytest.mark.parametrize(
+    ("pattern", "made"),
+    [
+        ("etc/hosts", {"hosts"}),
+        ("tftpboot/pxelinux.cfg/default", {"stage"}),
+        ("tftpboot/boot/*/*/kernel", {"stage"}),
+        ("install/netboot/*/*/*/*/rootimg.cpio.gz", {"stage"}),
+        ("tftpboot/ipxe/snponly.efi", {"nbp", "stage"}),
+        ("menus/grub/grub.cfg", {"menus"}),
+    ],
+)
+@pytest.mark.parametrize("harm", ["removed", "altered"])
+def test_what_was_harmed_is_mended(pattern: str, made: set[str], harm: str, built: Checkout) -> None:
+    """A removed or altered artefact is made again, and only it."""
+    current = (
+        built.root / "build/tftpboot/manifest.sha256"
+    ).read_text()  # older generations lie beside the current one
+    found = [
+        path for path in (built.root / "build").glob(pattern) if str(path.relative_to(built.root / "build")) in current
+    ]
+    path = next(iter(found), built.root / "build" / pattern)
+    before = path.read_bytes()
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     done = built.report()
-    assert {task for task in done.made if not is_group(task)} == {"hosts"}
-    assert hosts.read_bytes() == before
+    assert done.code == 0, done.text
+    assert {task for task in done.made if not is_group(task)} <= made | {"stage"}
+    assert path.read_bytes() == before
+    assert built.report().made == set()

@@ -40,6 +40,21 @@ def kill_in_the_middle(checkout: Checkout, task: str, sign: str, patience: float
     process.wait()
 
 
+def test_a_step_back_after_a_kill(built: Checkout) -> None:
+    """A run is killed when its menus are published and doit's database is not yet written; then its edit is undone."""
+    state, database = built.root / "inventory/bootstate.yaml", built.root / "build/.doit.db"
+    before, known = state.read_text(), database.read_bytes()
+    menu = built.root / "build/tftpboot/pxelinux.cfg/01-00-18-8b-f8-e3-58"
+    wanted = menu.read_bytes()
+    state.write_text(before + "n01: {state: offline}\n")
+    assert built.doit().code == 0
+    assert menu.read_bytes() != wanted
+    state.write_text(before)
+    database.write_bytes(known)  # what a kill leaves: the database of the run before
+    assert built.doit().code == 0
+    assert menu.read_bytes() == wanted
+
+
 def test_killed_at_every_step(built: Checkout, package_cache: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of each build task: no process goes on, and the final bytes are the undisturbed build's."""
     checkout = checkouts.copy(tmp_path / "killed", cache=package_cache)

@@ -34,7 +34,7 @@ def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
             image.name,
             doc=f"prove that {image.name} will boot",
             run=prove_image,
-            args=(image.only("drivers"),),
-            inputs=[paths.initrd(image), paths.kernel(image), paths.rootimg_manifest(image)],
+            args=(image.only("drivers", "kernel"),),
+            inputs=[paths.initrd(image), paths.kernel(image), paths.root_image(image), paths.rootimg_manifest(image)],
             outputs=[paths.proof(image)],
         )

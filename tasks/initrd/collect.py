@@ -16,7 +16,6 @@ from tasks.template import render
 TEMPLATES = Path(__file__).parent / "templates"
 BUSYBOX = "/bin/busybox"
 FOLDERS = ("dev", "etc", "newroot", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/sbin")
-APPLETS = ("cat", "cpio", "insmod", "ip", "mount", "sha256sum", "sh", "switch_root", "tftp", "udhcpc", "wget", "zcat")
 
 
 def build_initrd(image: OsImage) -> None:

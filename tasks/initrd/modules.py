@@ -64,7 +64,7 @@ def modules(tree: Sysroot, version: str, drivers: tuple[str, ...]) -> list[Modul
     base = f"/lib/modules/{version}"
     dependencies = parse_dependencies(text(tree, f"{base}/modules.dep"))
     soft = parse_softdep(text(tree, f"{base}/modules.softdep"))
-    builtin = {canonical(line) for line in text(tree, f"{base}/modules.builtin").splitlines()}
+    builtin = built_in(tree, version)
     path_of = {canonical(path): path for path in dependencies}
     unknown = [name for name in drivers if canonical(name) not in path_of and canonical(name) not in builtin]
     if unknown:
@@ -88,6 +88,11 @@ def modules(tree: Sysroot, version: str, drivers: tuple[str, ...]) -> list[Modul
     for driver in drivers:
         add(canonical(driver), frozenset())
     return [load(tree, f"{base}/{path}") for path in order]
+
+
+def built_in(tree: Sysroot, version: str) -> set[str]:
+    """Return the names of the modules that are part of the kernel itself."""
+    return {canonical(line) for line in text(tree, f"/lib/modules/{version}/modules.builtin").splitlines()}
 
 
 def complaint(name: str, version: str, known: dict[str, str]) -> str:

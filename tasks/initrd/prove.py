@@ -19,6 +19,7 @@ from tasks.inventory.model import OsImage
 BOOT_VERSION_POINTER = 0x20E  # Documentation/arch/x86/boot.rst: kernel_version, relative to 0x200
 PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "bin", "sbin")
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "newroot")
+APPLETS = ("cat", "cpio", "insmod", "ip", "mount", "sha256sum", "sh", "switch_root", "tftp", "udhcpc", "wget", "zcat")
 
 
 class Grade(StrEnum):
@@ -42,33 +43,59 @@ class Finding:
 
 
 def prove_image(image: OsImage) -> None:
-    """Write the report; raise with every error in it where the image would not boot."""
-    findings = examine(paths.initrd(image).read_bytes(), paths.kernel(image).read_bytes(), image.drivers)
+    """Write the report; raise with every error in it where the image would not boot.
+
+    What nodes fetch is looked at, not what it was made from: the packed initrd, the packed root image.
+    """
     source = DiskTree(paths.rootimg_tree(image))
-    if resolve(source, "/sbin/init").path is None:
-        text = "the root image has no /sbin/init: the hand-over would panic"
-        findings.append(Finding(grade=Grade.ERROR, text=text, remedy="add systemd-sysv to the osimage's packages"))
+    builtin = modules.built_in(source, modules.kernel_version(source, image.kernel))
+    drivers = tuple(name for name in image.drivers if modules.canonical(name) not in builtin)
+    findings = examine(paths.initrd(image).read_bytes(), paths.kernel(image).read_bytes(), drivers)
+    findings += examine_root(paths.root_image(image).read_bytes())
     errors = [finding for finding in findings if finding.grade is Grade.ERROR]
-    report = "\n".join(map(str, findings)) or "nothing stands in the way"
     if errors:
         listed = "\n".join(map(str, errors))
         message = f"{image.name} would not boot:\n{listed}"
         raise BootmillError(message)
+    report = "\n".join(map(str, findings)) or "nothing stands in the way"
     files.write_atomic(paths.proof(image), f"{image.name}: boots as far as can be known\n{report}\n")
+
+
+def unpacked(packed: bytes, what: str) -> tuple[list[cpio.Entry], list[Finding]]:
+    """Return the entries of a packed archive, or the finding that it cannot be unpacked."""
+    try:
+        return list(cpio.read(gzipped.decompress(packed))), []
+    except (UntrustedInputError, ValueError, zlib.error) as problem:
+        return [], [error(f"{what} cannot be unpacked: {problem}", "build it again: doit clean pack initrd, doit")]
+
+
+def examine_root(packed: bytes) -> list[Finding]:
+    """Return what is wrong with a root image: after the hand-over its /sbin/init is all there is."""
+    entries, found = unpacked(packed, "the root image")
+    if found:
+        return found
+    tree = ArchiveTree.of(entries)
+    real = resolve(tree, "/sbin/init").path
+    remedy = "add systemd-sysv to the osimage's packages, or take its path out of exclude"
+    if real is None:
+        return [error("the root image has no /sbin/init: the hand-over would panic", remedy)]
+    if not is_executable(tree.mode(real)):
+        return [error(f"/{real} in the root image is not executable: the hand-over would panic", remedy)]
+    remedy = "add the package that brings it, or take its path out of exclude in inventory/osimages.yaml"
+    return [error(f"missing in the root image: {text}", remedy) for text in closure(tree, ("/sbin/init",)).missing]
 
 
 def examine(initrd: bytes, kernel: bytes, drivers: tuple[str, ...]) -> list[Finding]:
     """Return what is wrong with an initrd, given the kernel that will unpack it."""
-    try:
-        entries = list(cpio.read(gzipped.decompress(initrd)))
-    except (UntrustedInputError, ValueError, zlib.error) as error:
-        text = f"the kernel could not unpack the initrd: {error}"
-        return [Finding(grade=Grade.ERROR, text=text, remedy="build it again: doit initrd")]
+    entries, found = unpacked(initrd, "the initrd")
+    if found:
+        return found
     tree = ArchiveTree.of(entries)
     return [
         *order(entries),
         *first_program(tree),
         *programs(tree),
+        *applets(tree),
         *mount_points(tree),
         *driver_findings(tree, kernel, drivers),
     ]
@@ -141,6 +168,15 @@ def programs(tree: ArchiveTree) -> list[Finding]:
     return found
 
 
+def applets(tree: ArchiveTree) -> list[Finding]:
+    """Find what init calls and busybox does not have: the names of its applets stand in it, between NUL bytes."""
+    real = resolve(tree, "/bin/busybox").path
+    content = tree.read(real) if real else b""
+    lost = [name for name in APPLETS if b"\0" + name.encode() + b"\0" not in content]
+    text = f"busybox has no {', '.join(lost)}: init could not go on"
+    return [error(text, "take Debian's busybox, not a cut-down one")] if lost and content else []
+
+
 def mount_points(tree: ArchiveTree) -> list[Finding]:
     """Find folders that init needs to mount on."""
     lost = [name for name in MOUNT_POINTS if not stat.S_ISDIR(tree.mode(name) or 0)]
@@ -157,8 +193,7 @@ def driver_findings(tree: ArchiveTree, kernel: bytes, drivers: tuple[str, ...]) 
             found.append(error(f"/{name} is for another kernel than {version}", "choose the kernel with `kernel:`"))
     for driver in drivers:
         if modules.canonical(driver) not in present:
-            text = f"driver {driver} is not in the initrd (built into the kernel?)"
-            found.append(Finding(grade=Grade.WARNING, text=text, remedy="nothing to do if it is built in"))
+            found.append(error(f"driver {driver} is not in the initrd", "build it again: doit initrd"))
     for path in sorted(present.values()):
         wanted = sorted({text.decode(errors="replace") for text in modules.FIRMWARE.findall(tree.read(path))})
         lost = [name for name in wanted if modules.find_firmware(tree, name) is None]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from tasks.inventory.load import Mark
 from tasks.inventory.mistakes import unknown
-from tasks.inventory.model import BootState, Media, Network, Node, OsImage, SecretKind, SecretRef, Switch
+from tasks.inventory.model import DEBIAN_ARCH, BootState, Media, Network, Node, OsImage, SecretKind, SecretRef, Switch
 
 Marks = dict[tuple[str, str, str], Mark]  # (table, row, attribute or "") → where it was written
 Mistake = tuple[Mark, str, str]  # place, whom it concerns, sentence
@@ -44,16 +44,25 @@ def place(marks: Marks, table: str, row: str, attribute: str = "") -> Mark:
     )
 
 
+NEEDS_OSIMAGE = frozenset({BootState.NETBOOT, BootState.INSTALL, BootState.SHELL})
+
+
 def references(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """Names that must lead somewhere: media of osimages, osimages and switch ports of nodes."""
     media, images = tables.written["media"], tables.written["osimages"]
     for image in tables.osimages:
         if media is not None and image.media not in media:
             yield place(marks, "osimages", image.name, "media"), image.name, unknown("medium", image.media, media)
+        elif image.media != f"{image.os}-{image.arch}" and media is not None:
+            text = f"its medium {image.media} is not for {image.os}-{image.arch}"
+            yield place(marks, "osimages", image.name, "media"), image.name, text
+        if image.arch not in DEBIAN_ARCH:
+            text = f"architecture {image.arch!r} is not known: one of {', '.join(DEBIAN_ARCH)}"
+            yield place(marks, "osimages", image.name), image.name, text
     for node in tables.nodes:
         if node.osimage and images is not None and node.osimage not in images:
             yield place(marks, "nodes", node.name, "osimage"), node.name, unknown("osimage", node.osimage, images)
-        if node.osimage is None and node.state in {BootState.NETBOOT, BootState.INSTALL}:
+        if node.osimage is None and node.state in NEEDS_OSIMAGE:
             yield place(marks, "nodes", node.name, "state"), node.name, f"state {node.state} needs an osimage"
     yield from ports(tables, marks)
 

@@ -66,6 +66,14 @@ def kernel_word(text: str) -> str:
     return text
 
 
+def unit(text: str) -> str:
+    """Parse a systemd unit's name (systemd.unit(5)): it becomes a file name."""
+    if not re.fullmatch(r"[A-Za-z0-9:_.@-]+\.(service|socket|timer|target|mount|path)", text) or text.startswith("."):
+        message = f"{text!r} is no unit name (write apt-daily.timer)"
+        raise ValueError(message)
+    return text
+
+
 def plain_path(text: str) -> str:
     """Parse a path pattern of an exclusion list: absolute, no parent folder; a leading + brings it back."""
     if not re.fullmatch(r"\+?/[\x21-\x7e]*", text) or ".." in text.split("/"):
@@ -240,7 +248,7 @@ class OsImageIn(Table):
     )
     kernel_args: KernelArgs = Field([], description="words for the kernel command line")
     fstab: list[Annotated[FstabEntry, BeforeValidator(fstab_line)]] = Field([], description="lines for /etc/fstab")
-    services_off: list[Annotated[str, AfterValidator(kernel_word)]] = Field([], description="systemd units to mask")
+    services_off: list[Annotated[str, AfterValidator(unit)]] = Field([], description="systemd units to mask")
 
 
 class BootStateIn(Table):

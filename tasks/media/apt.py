@@ -11,6 +11,7 @@ from tasks import files
 from tasks.errors import BootmillError, UntrustedInputError
 from tasks.run import run
 
+TRANSPORT = re.compile(r"Acquire::(https?|ftp|tor|Check-)")
 INSTALL_LINE = re.compile(r"^Inst (?P<name>\S+) \((?P<version>\S+) .*\[(?P<arch>\w+)\]\)", re.MULTILINE)
 
 
@@ -41,7 +42,9 @@ class Apt:
             (root / name).mkdir(parents=True, exist_ok=True)
         files.write_atomic(root / "status", "")
         files.write_atomic(root / "preferences", preferences(self.suite))
-        files.write_atomic(root / "apt.conf", configuration(root, self.arch))
+        # How the machine reaches its archives (proxies, certificates) is taken over; its hooks and habits are not.
+        transport = [line for line in run(["apt-config", "dump"]).stdout.splitlines() if TRANSPORT.match(line)]
+        files.write_atomic(root / "apt.conf", configuration(root, self.arch, transport), mode=0o600)
 
     def apt(self, program: str, *words: str) -> str:
         """Run apt-get or apt-cache on the private state and return its output."""
@@ -64,7 +67,8 @@ class Apt:
         released = [
             parsedate_to_datetime(line.removeprefix("Date:").strip())
             for path in (self.folder / "lists").glob("*Release")
-            for line in path.read_text(errors="replace").splitlines()
+            if fields(text := path.read_text(errors="replace")).get("Codename", "") in suites(self.suite)
+            for line in text.splitlines()
             if line.startswith("Date:")
         ]
         return max(released)
@@ -114,13 +118,30 @@ def cached(archives: Path, package: Package) -> Path | None:
 
 
 def preferences(suite: str) -> str:
-    """Return apt_preferences(5) that admit one suite and its -updates and -security, and nothing else."""
-    return f"Package: *\nPin: release n={suite}*\nPin-Priority: 500\n\nPackage: *\nPin: release o=*\nPin-Priority: -1\n"
+    """Return apt_preferences(5) that admit one suite and its -updates and -security, and nothing else.
+
+    Not ``n=bookworm*``: that would admit the backports too.
+    """
+    wanted = [f"Package: *\nPin: release n={name}\nPin-Priority: 500\n" for name in suites(suite)]
+    return "\n".join([*wanted, "Package: *\nPin: release o=*\nPin-Priority: -1\n"])
 
 
-def configuration(root: Path, arch: str) -> str:
-    """Return apt.conf(5): private folders, no root, none of the machine's own hooks."""
-    return f"""\
+def suites(suite: str) -> tuple[str, ...]:
+    """Return the code names that make up a stable release."""
+    return suite, f"{suite}-updates", f"{suite}-security"
+
+
+def configuration(root: Path, arch: str, transport: Sequence[str]) -> str:
+    """Return apt.conf(5): private folders, no root, nothing of the machine's own configuration but the transport.
+
+    APT_CONFIG is read first and /etc/apt/apt.conf.d after it, so a later ``#clear`` would not help: the machine's
+    files are not read at all.
+    """
+    return (
+        "\n".join(transport)
+        + f"""
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
 Dir::State "{root}";
 Dir::State::lists "{root}/lists";
 Dir::State::status "{root}/status";
@@ -138,12 +159,8 @@ APT::Get::Assume-Yes "true";
 Acquire::Languages "none";
 Acquire::Retries "3";
 Debug::NoLocking "true";
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear DPkg::Pre-Install-Pkgs;
-#clear DPkg::Post-Invoke;
 """
+    )
 
 
 def fields(paragraph: str) -> dict[str, str]:

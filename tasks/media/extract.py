@@ -1,10 +1,12 @@
 """Extract and verify a medium: the tree appears when every byte is accounted for, or not at all."""
 
 import json
+import stat
+import zlib
 from pathlib import Path
 
 from tasks import files, paths
-from tasks.errors import BootmillError
+from tasks.errors import BootmillError, UntrustedInputError
 from tasks.inventory.model import Media, Site
 from tasks.media import reader, verify
 
@@ -16,13 +18,19 @@ def iso_path(media: Media) -> Path:
     return Path(media.iso) if media.iso else paths.made_iso(media)
 
 
-def fingerprint(media: Media) -> tuple[int, int] | None:
-    """Return size and modification time of the site's ISO: hashing gigabytes at each run would cost seconds."""
+def fingerprint(media: Media) -> tuple[object, ...] | None:
+    """Return what changes with the site's ISO without reading gigabytes: inode, size and dates of a file (a changed
+    file cannot keep its ctime), the volume descriptor of a DVD device, which says what disc is in.
+    """
     try:
-        stat = iso_path(media).stat()
+        status = iso_path(media).stat()
+        if stat.S_ISREG(status.st_mode):
+            return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        with iso_path(media).open("rb") as device:
+            device.seek(reader.FIRST_DESCRIPTOR)
+            return (device.read(reader.SECTOR),)
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns
 
 
 def refuse_foreign(tree: Path) -> None:
@@ -39,9 +47,13 @@ def extract_media(site: Site, media: Media) -> None:
     refuse_foreign(paths.media_tree(site, media))
     with files.replacing_tree(paths.media_tree(site, media)) as tree:
         digests = reader.extract(iso, tree)
-        identity = verify.identify(media, tree)
-        verify.verify(media, tree, digests, identity.suite)
-        (tree / MARKER).write_text(f"{files.OURS.decode()} from {iso.name}\n")
+        try:
+            identity = verify.identify(media, tree)
+            verify.verify(media, tree, digests, identity.suite)
+        except (KeyError, ValueError, OverflowError, EOFError, OSError, zlib.error) as error:
+            message = f"{iso}: its Release or Packages files are broken: {error!r}"
+            raise UntrustedInputError(message, hint="the image is damaged or made by hand: take another") from error
+        (tree / MARKER).write_text(f"# Made by Bootmill from {iso.name}\n")
     report = {
         "os": identity.os,
         "arch": identity.arch,

@@ -5,6 +5,7 @@ from it and write them ourselves, below one folder and nowhere else.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -59,12 +60,30 @@ def extract(iso: Path, tree: Path) -> dict[str, str]:
                     message = f"{iso} has more than {MAX_ENTRIES:,} entries"
                     raise UntrustedInputError(message)
                 place(iso, entry, tree, digests)
-    except ArchiveError as error:
-        message = f"{iso} cannot be read: {error.msg or error}"
-        raise UntrustedInputError(
-            message, hint="the image is damaged: fetch it again and compare its checksum"
-        ) from error
+    except (ArchiveError, NotADirectoryError, FileExistsError) as error:
+        message = f"{iso} cannot be read: {getattr(error, 'msg', None) or error}"
+        hint = "the image is damaged: fetch it again and compare its checksum"
+        raise UntrustedInputError(message, hint=hint) from error
+    links_stay_inside(iso, tree)
     return digests
+
+
+def links_stay_inside(iso: Path, tree: Path) -> None:
+    """Follow every symbolic link as the web server would: one that leads outside by way of another is refused."""
+    root = tree.resolve()
+    for folder, folders, names in os.walk(tree):
+        for path in (Path(folder, name) for name in (*folders, *names)):
+            if path.is_symlink() and not leads_inside(path, root):
+                message = f"{iso}: the link {path.relative_to(tree)} leads outside by way of other links"
+                raise UntrustedInputError(message, hint="nothing was kept: do not trust this image")
+
+
+def leads_inside(link: Path, root: Path) -> bool:
+    """Whether a link ends below a folder; a loop ends nowhere and does no harm."""
+    try:
+        return link.resolve().is_relative_to(root)
+    except (RuntimeError, OSError):
+        return True
 
 
 def place(iso: Path, entry: libarchive.entry.ArchiveEntry, tree: Path, digests: dict[str, str]) -> None:
@@ -89,7 +108,7 @@ def place(iso: Path, entry: libarchive.entry.ArchiveEntry, tree: Path, digests: 
         path.hardlink_to(tree / first)
         digests[str(name)] = digests[str(first)]
     elif entry.issym:
-        target = str(entry.linkpath)
+        target = os.fsdecode(entry.linkpath or "")
         stays_inside(iso, name, target)
         path.symlink_to(target)
     elif entry.isfile:
@@ -110,9 +129,9 @@ def write(path: Path, blocks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def inner_path(iso: Path, text: str | None) -> PurePosixPath | None:
-    """Return an entry's path below the tree, None for the root itself."""
-    path = PurePosixPath(text or "")
+def inner_path(iso: Path, text: str | bytes | None) -> PurePosixPath | None:
+    """Return an entry's path below the tree, None for the root itself.  libarchive gives bytes where it is no UTF-8."""
+    path = PurePosixPath(os.fsdecode(text or ""))
     if path.is_absolute() or ".." in path.parts or "\0" in str(path):
         message = f"{iso} holds {text!r}, a path that leads outside"
         raise UntrustedInputError(message, hint="nothing was written: do not trust this image")

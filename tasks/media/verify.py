@@ -1,6 +1,5 @@
 """What a medium says of itself, and whether its bytes agree: .disk/info, Release → Packages → packages."""
 
-import gzip
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from tasks import gzipped
 from tasks.errors import UntrustedInputError
 from tasks.inventory.model import DEBIAN_ARCH, Media
 from tasks.media.apt import fields, parse_index
@@ -16,6 +16,7 @@ DISK_INFO = re.compile(
     r"(?P<vendor>Debian|Ubuntu)\S* (?:GNU/Linux )?(?P<version>[0-9.]+)\S* .*\b(?P<arch>amd64|arm64|ppc64el|i386)\b"
 )
 MAX_COMPLAINTS = 20
+MAX_INDEX = 1 << 28  # bytes of a Packages file; Debian's whole archive has 1 << 26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +102,9 @@ def release_sums(text: str) -> dict[str, str]:
 def index_text(path: Path) -> str:
     """Return a Packages file, packed or not."""
     packed = path.with_name(f"{path.name}.gz")
-    return (
-        path.read_text(errors="replace")
-        if path.is_file()
-        else gzip.decompress(packed.read_bytes()).decode(errors="replace")
-    )
+    if path.is_file():
+        return path.read_text(errors="replace")
+    return gzipped.decompress(packed.read_bytes(), limit=MAX_INDEX).decode(errors="replace")
 
 
 def altered(index: str, digests: Mapping[str, str]) -> list[str]:

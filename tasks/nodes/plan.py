@@ -198,12 +198,10 @@ def need_netboot(cluster: Cluster, state: BootState) -> Need:
             return f"cannot {state}: this version makes no boot files for that state"
         if node.mac is None:
             return f"cannot {state}: its MAC is not known ('mac' in the inventory, or discovery)"
-        if state is not BootState.NETBOOT:
-            return ""
         if node.osimage is None:
             return f"cannot {state}: it has no osimage"
-        if methods.get(node.osimage) != state:
-            return f"cannot {state}: {node.osimage} is no {state} image"
+        if methods.get(node.osimage) != BootState.NETBOOT:
+            return f"cannot {state}: {node.osimage} is no netboot image"
         return ""
 
     return missing

@@ -9,9 +9,10 @@ import json
 import os
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 from tasks import files, paths
-from tasks.errors import BootmillError
+from tasks.errors import BootmillError, CommandError
 from tasks.inventory.model import DEBIAN_ARCH, Media, OsImage, Site
 from tasks.rootimg import manifest
 from tasks.rootimg.unpack import unpack
@@ -45,7 +46,8 @@ def mmdebstrap(
     site: Site, image: OsImage, media: Media, suite: str, components: list[str], tar: Path, source_date: int
 ) -> list[str]:
     """Return the command that installs the tree into a tar; TMPDIR is where it may work."""
-    mirror = f"deb [trusted=yes] copy://{paths.media_tree(site, media).resolve()} {suite} {' '.join(components)}"
+    uri = f"copy://{quote(str(paths.media_tree(site, media).resolve()))}"
+    mirror = f"deb [trusted=yes] {uri} {suite} {' '.join(components)}"
     return [
         "env", f"TMPDIR={tar.parent.resolve()}/tree", f"SOURCE_DATE_EPOCH={source_date}",
         "mmdebstrap", "--quiet", "--mode=root", "--variant=essential", "--format=tar",
@@ -70,7 +72,8 @@ def namespaces(folder: Path, command: list[str]) -> list[str]:
 
 def explained(error: BootmillError, image: OsImage) -> BootmillError:
     """Return the failure with what an administrator can do about the common causes."""
-    text = str(error)
+    text = error.said if isinstance(error, CommandError) else str(error)
+    complaints = [line for line in text.splitlines() if line.startswith("E: ")]
     if "Unable to locate package" in text or "has no installation candidate" in text:
         hint = f"a package of {image.name} is not on the medium: correct its name in inventory/osimages.yaml"
     elif "unshare" in text and ("uid_map" in text or "newuidmap" in text or "Operation not permitted" in text):
@@ -81,4 +84,5 @@ def explained(error: BootmillError, image: OsImage) -> BootmillError:
         hint = "the tree is built in memory: it needs about twice the image's unpacked size in free RAM and swap"
     else:
         return error
-    return type(error)(error.message, hint=f"{hint}\n    {error.hint}")
+    message = "\n    ".join([error.message.splitlines()[0], *complaints[:5]])
+    return BootmillError(message, hint=f"{hint}\n    {error.hint}")

@@ -5,6 +5,7 @@ here, and packing needs no root.  One JSON object a line, sorted by path; the fi
 """
 
 import json
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -99,7 +100,7 @@ def entries(items: Iterable[Item], tree: Path, source_date: int) -> Iterator[cpi
         if each.kind is Kind.FILE:
             body = tree / each.path
         elif each.kind is Kind.SYMLINK:
-            body = each.link.encode()
+            body = os.fsencode(each.link)
         yield cpio.Entry(
             name=each.path,
             mode=TYPE_BITS[each.kind] | each.mode,

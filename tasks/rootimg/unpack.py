@@ -1,6 +1,7 @@
 """A tar of a root tree → the tree's content below a folder, and the manifest that says the rest."""
 
 import hashlib
+import os
 import re
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -26,7 +27,7 @@ def unpack(tar: Path, tree: Path, source_date: int) -> Manifest:
             path = inner_path(member.name)
             if path and not SCRUBBED.fullmatch(path):
                 items[path] = place(archive, member, path, tree, items)
-    ordered = sorted(items.values(), key=lambda item: item.path.encode())
+    ordered = sorted(items.values(), key=lambda item: os.fsencode(item.path))
     return Manifest(source_date=source_date, items=tuple(ordered))
 
 

@@ -9,7 +9,7 @@ from tasks import paths
 from tasks.actions import TaskDict, rule, single
 from tasks.inventory.model import Cluster
 from tasks.stage.programs import publish_nbp, sources, targets
-from tasks.stage.publish import publish
+from tasks.stage.publish import publish, published
 
 
 def nbp(cluster: Cluster) -> TaskDict:
@@ -36,6 +36,7 @@ def stage(cluster: Cluster) -> TaskDict:
         args=(site, images, tuple(targets(site))),
         inputs=[*inputs, paths.menu_manifest(), *targets(site)],
         outputs=[paths.manifest(site)],
+        published=lambda: published(site),
         after=["hosts", "zone", "dhcpd", "httpd"],
     )
     return single(task)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks import files, paths
-from tasks.errors import MissingToolError
+from tasks.errors import BootmillError, MissingToolError
 from tasks.inventory.model import Site
 
 # Name below the TFTP root → where Debian's package has it, and which package that is.
@@ -32,5 +32,28 @@ def publish_nbp(site: Site) -> None:
     if lost:
         message = "boot programs are missing: " + ", ".join(source for source, _ in lost)
         raise MissingToolError(message, hint=f"apt-get install {' '.join(sorted({package for _, package in lost}))}")
+    known = published_digests(site)
+    foreign = [path for name in PROGRAMS if (path := paths.tftpboot(site) / name).is_file() and not ours(path, known)]
+    if foreign:
+        message = f"not made by Bootmill: {', '.join(map(str, foreign))}"
+        raise BootmillError(message, hint=f"move them aside: mv {foreign[0]} {foreign[0]}.before-bootmill")
     for name, (source, _) in PROGRAMS.items():
         files.write_atomic(paths.tftpboot(site) / name, Path(source).read_bytes())
+
+
+def published_digests(site: Site) -> set[str]:
+    """Return the digests of the last manifest."""
+    try:
+        return {line[:64] for line in paths.manifest(site).read_text().splitlines()}
+    except FileNotFoundError:
+        return set()
+
+
+def ours(path: Path, known: set[str]) -> bool:
+    """Whether a boot program under the TFTP root is of our publishing: it lies in build/, or the manifest knows it,
+    or it is just what the package has.
+    """
+    if path.is_relative_to(paths.BUILD):
+        return True
+    digest = files.sha256(path)
+    return digest in known or digest in {files.sha256(source) for source in sources()}

@@ -1,15 +1,22 @@
 """Publish what nodes fetch.  Images first, under names that say their content; then the menus that point to them.
 
 A node that boots in the middle of it gets the old menu with the old images or the new one with the new: an image never
-changes under its name, and the images of the generation before stay until the next.
+changes under its name, and the images before it stay for a while.
 """
 
+import hashlib
+import re
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks import files, paths
+from tasks.errors import BootmillError
 from tasks.inventory.model import OsImage, Site
 
+GRACE = 3600.0  # seconds in which a node may still come back to an image that its menu named
+DIGEST_NAME = re.compile(r"[0-9a-f]{16}")
+OUR_FILES = ("kernel", "initrd.gz", "rootimg.cpio.gz")
 MENU_FOLDERS = ("pxelinux.cfg", "grub", "ipxe")
 MENU_NAMES = ("pxelinux.cfg/*", "grub/grub.cfg*", "ipxe/*.ipxe")
 
@@ -23,30 +30,33 @@ class Published:
 
 
 def publish(site: Site, images: tuple[OsImage, ...], programs: tuple[Path, ...]) -> None:
-    """Stage images and menus, list them in `paths.manifest()`, and let go of what two generations no longer name."""
-    before = listed(paths.manifest(site))
+    """Stage images and menus, list them in `paths.manifest()`, and let go of images that nobody needs any more."""
     staged = [item for image in images for item in publish_image(site, image)]
     staged += publish_menus(site)
     root = paths.under_destdir(site, "/")
     staged += [Published(path=PurePosixPath(path.relative_to(root)), sha256=files.sha256(path)) for path in programs]
     lines = sorted(f"{item.sha256}  {item.path}" for item in staged)
     files.write_atomic(paths.manifest(site), "\n".join(sorted(lines, key=lambda line: line[66:])) + "\n")
-    collect_garbage(site, images, before | {str(item.path) for item in staged})
+    collect_garbage(site, images, {str(item.path) for item in staged})
 
 
 def publish_image(site: Site, image: OsImage) -> list[Published]:
-    """Place kernel, initrd and root image under their digests."""
+    """Copy kernel, initrd and root image under their digests, and compare the bytes with them on the way."""
     boot = paths.boot_digest(image).read_text().strip()
     root = paths.root_image_digest(image).read_text().strip()
+    kernel, initrd = files.sha256(paths.kernel(image)), files.sha256(paths.initrd(image))
+    if hashlib.sha256(bytes.fromhex(kernel) + bytes.fromhex(initrd)).hexdigest() != boot:
+        message = f"kernel and initrd of {image.name} are not the pair that was built"
+        raise BootmillError(message, hint="somebody wrote into build/, or another run is at work: run doit again")
     folder = PurePosixPath("/tftpboot") / paths.boot_url_dir(image, boot)
     wanted = [
-        (paths.kernel(image), folder / "kernel", files.sha256(paths.kernel(image))),
-        (paths.initrd(image), folder / "initrd.gz", files.sha256(paths.initrd(image))),
+        (paths.kernel(image), folder / "kernel", kernel),
+        (paths.initrd(image), folder / "initrd.gz", initrd),
         (paths.root_image(image), paths.root_image_url_path(image, root), root),
         (paths.root_image(image), PurePosixPath("/tftpboot") / paths.root_image_tftp_path(image, root), root),
     ]
-    for source, target, _ in wanted:
-        files.place(source, paths.under_destdir(site, str(target)))
+    for source, target, digest in wanted:
+        files.publish(source, paths.under_destdir(site, str(target)), digest)
     return [Published(path=target.relative_to("/"), sha256=digest) for _, target, digest in wanted]
 
 
@@ -60,7 +70,7 @@ def publish_menus(site: Site) -> list[Published]:
         files.write_ours(tftpboot / name, (paths.MENUS / name).read_text())
     for pattern in MENU_NAMES:
         for path in sorted(tftpboot.glob(pattern)):
-            if path.relative_to(tftpboot) not in rendered and files.is_ours(path):
+            if path.is_file() and path.relative_to(tftpboot) not in rendered and files.is_ours(path):
                 path.unlink()
     return [
         Published(path=PurePosixPath("tftpboot") / name, sha256=files.sha256(tftpboot / name))
@@ -68,16 +78,18 @@ def publish_menus(site: Site) -> list[Published]:
     ]
 
 
-def listed(manifest: Path) -> set[str]:
-    """Return the paths of a manifest, none where there is no manifest yet."""
+def published(site: Site) -> list[Path]:
+    """Return what the manifest names: files that are published again when they are gone or altered."""
     try:
-        return {line[66:] for line in manifest.read_text().splitlines()}
+        return [paths.under_destdir(site, line[66:]) for line in paths.manifest(site).read_text().splitlines()]
     except FileNotFoundError:
-        return set()
+        return []
 
 
 def collect_garbage(site: Site, images: tuple[OsImage, ...], named: set[str]) -> None:
-    """Remove digest folders of our images that neither this generation nor the one before names."""
+    """Remove images that no node can be fetching any more: neither of this generation, nor the newest of the others,
+    nor younger than an hour.  Only folders that are named by a digest and hold nothing but our files are looked at.
+    """
     keep = {PurePosixPath(path).parent for path in named}
     root = paths.under_destdir(site, "/")
     for image in images:
@@ -85,6 +97,18 @@ def collect_garbage(site: Site, images: tuple[OsImage, ...], named: set[str]) ->
             paths.tftpboot(site) / "boot" / image.name,
             paths.install(site) / "netboot" / image.os / image.arch / image.profile,
         ):
-            for generation in sorted(folder.glob("*")):
-                if PurePosixPath(generation.relative_to(root)) not in keep:
-                    files.remove_tree(generation)
+            for kind in (OUR_FILES[:2], OUR_FILES[2:]):  # boot pairs and root images have generations of their own
+                ours = [path for path in folder.glob("*") if is_generation(path, kind)]
+                others = [path for path in ours if PurePosixPath(path.relative_to(root)) not in keep]
+                others.sort(key=lambda path: path.stat().st_mtime)
+                for path in others[:-1]:
+                    if time.time() - path.stat().st_mtime > GRACE:
+                        files.remove_tree(path)
+
+
+def is_generation(path: Path, kind: tuple[str, ...]) -> bool:
+    """Whether a folder is one of ours: named by a digest, with nothing in it but files of one kind."""
+    if not DIGEST_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    return bool(names) and names <= set(kind)

@@ -107,16 +107,54 @@ def test_a_module_of_another_kernel() -> None:
     assert any("is for another kernel than 6.1.0-2-amd64" in text for text in errors)
 
 
-def test_missing_firmware_and_drivers_are_warnings() -> None:
+def test_missing_firmware_is_a_warning() -> None:
     """What only some machines need is told, and does not stop those that do not need it."""
     tree = good()
     drop(r"firmware/tigon")(tree)
-    found = findings(tree, drivers=("tg3", "bnx2"))
+    found = findings(tree)
     assert {finding.grade for finding in found} == {Grade.WARNING}
     assert [finding.text for finding in found] == [
-        "driver bnx2 is not in the initrd (built into the kernel?)",
-        "tg3 may ask for firmware that the image does not have: tigon/tg3.bin",
+        "tg3 may ask for firmware that the image does not have: tigon/tg3.bin"
     ]
+
+
+def test_a_missing_driver_is_an_error() -> None:
+    """A node whose NIC has no driver would end at `no network interface`."""
+    errors = [each.text for each in findings(good(), drivers=("tg3", "bnx2")) if each.grade is Grade.ERROR]
+    assert errors == ["driver bnx2 is not in the initrd"]
+
+
+def test_a_cut_down_busybox_is_an_error() -> None:
+    """An applet that init calls and busybox lacks is named."""
+    tree = good()
+    real = next(name for name in tree if name.endswith("bin/busybox"))
+    tree[real] = replace(tree[real], body=tree[real].read().replace(b"\0switch_root\0", b"\0switch_rood\0"))
+    assert "busybox has no switch_root: init could not go on" in [finding.text for finding in findings(tree)]
+
+
+def root_image(**changes: object) -> bytes:
+    """Return a packed root image whose /sbin/init is busybox, with one entry changed."""
+    tree = good()
+    real = next(name for name in tree if name.endswith("bin/busybox"))
+    init = cpio.regular("usr/sbin/init", tree[real].read(), 0o755)
+    entries = {**tree, "sbin": cpio.symlink("sbin", "usr/sbin"), "usr/sbin/init": replace(init, **changes)}  # type: ignore[arg-type]
+    return b"".join(gzipped.compress(cpio.write(cpio.with_parents(entries.values()))))
+
+
+@pytest.mark.parametrize(
+    ("packed", "sentence"),
+    [
+        (lambda: root_image(), None),
+        (lambda: root_image(name="usr/sbin/else"), "the root image has no /sbin/init"),
+        (lambda: root_image(mode=stat.S_IFREG | 0o644), "is not executable"),
+        (lambda: root_image(body=b"\x7fELF"), "missing in the root image: /sbin/init"),
+        (lambda: root_image()[:-20], "the root image cannot be unpacked"),
+    ],
+)
+def test_what_comes_after_the_hand_over(packed: Callable[[], bytes], sentence: str | None) -> None:
+    """The packed root image is looked at as the first stage will find it: an exclusion that takes init is an error."""
+    texts = [finding.text for finding in prove.examine_root(packed())]
+    assert texts == [] if sentence is None else any(sentence in text for text in texts)
 
 
 def test_a_file_before_its_folder() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -149,3 +150,22 @@ def test_damage_inside_never_escapes_as_a_traceback(tmp_path: Path, tree: Path) 
 def test_the_library_is_new_enough() -> None:
     """The C library behind libarchive-c reads ISO 9660 with Rock Ridge."""
     assert libarchive.ffi.version_number() >= 3_004_000
+
+
+def test_links_that_escape_by_way_of_links(tmp_path: Path, tree: Path) -> None:
+    """Each link alone stays inside; together they would hand out the head node's own root."""
+    source = tmp_path / "in"
+    deep = source / "a/b/c/d/e/f"
+    deep.mkdir(parents=True)
+    (deep / "up").symlink_to("../../../../../..")
+    (source / "root").symlink_to("a/b/c/d/e/f/up/../../../../../..")
+    with pytest.raises(UntrustedInputError, match="the link root leads outside by way of other links"):
+        reader.extract(make_iso(source, tmp_path / "a.iso"), tree)
+
+
+def test_names_that_are_no_utf8(tmp_path: Path, tree: Path) -> None:
+    """Old media carry Latin-1 names: they are kept byte by byte."""
+    source = tmp_path / "in"
+    source.mkdir()
+    Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9")).write_text("x")
+    assert [os.fsencode(name) for name in reader.extract(make_iso(source, tmp_path / "a.iso"), tree)] == [b"caf\xe9"]

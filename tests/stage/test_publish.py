@@ -1,5 +1,8 @@
 """Staging: images under names that say their content, menus that follow, nothing torn, nothing lost too early."""
 
+import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +47,8 @@ def build(content: str) -> None:
     for path in (paths.kernel(IMAGE), paths.initrd(IMAGE), paths.root_image(IMAGE)):
         files.write_atomic(path, content)
     digest = files.sha256(paths.root_image(IMAGE))
-    files.write_atomic(paths.boot_digest(IMAGE), f"{digest}\n")
+    pair = hashlib.sha256(bytes.fromhex(digest) * 2).hexdigest()
+    files.write_atomic(paths.boot_digest(IMAGE), f"{pair}\n")
     files.write_atomic(paths.root_image_digest(IMAGE), f"{digest}\n")
 
 
@@ -77,16 +81,53 @@ def test_everything_is_in_the_manifest() -> None:
 
 
 def test_the_generation_before_stays_for_nodes_that_are_booting() -> None:
-    """A node with the old menu still finds its images; two generations later they are gone."""
+    """A node with the old menu still finds its images; two generations and an hour later they are gone."""
     go()
     first = {path for path in staged() if "/boot/" in path or "rootimg" in path}
     build("two")
     go()
+    go()  # staging again without a new image (nodeset does) is no generation
     assert first <= set(staged())
     build("three")
     go()
+    assert first <= set(staged())
+    for folder in Path("build").glob("**/[0-9a-f]*"):
+        if len(folder.name) == 16 and "one" in {path.read_text() for path in folder.iterdir()}:
+            os.utime(folder, (time.time() - 4000,) * 2)
+    go()
     assert not first & set(staged())
     assert "two" in staged().values()
+
+
+def test_foreign_images_are_no_garbage() -> None:
+    """What another tool keeps in the same place is not ours to collect."""
+    go()
+    foreign = [Path("build/install/netboot/debian12/x86_64/compute") / name for name in ("rootimg", "0123456789abcdef")]
+    for folder in foreign:
+        files.write_atomic(folder / "etc", "precious")
+        os.utime(folder, (0, 0))
+    build("two")
+    go()
+    assert all((folder / "etc").exists() for folder in foreign)
+
+
+def test_bytes_that_are_not_the_digest_are_not_published() -> None:
+    """Somebody wrote into build/: the image is refused, and what is published keeps its bytes."""
+    go()
+    paths.root_image(IMAGE).write_text("otherwise")
+    paths.root_image_digest(IMAGE).write_text("0" * 64 + "\n")
+    with pytest.raises(BootmillError, match="is not what was built"):
+        go()
+    assert "otherwise" not in staged().values()
+
+
+def test_an_altered_published_image_is_published_again() -> None:
+    """A file under a digest's name holds that digest's bytes, whatever somebody did to it."""
+    go()
+    image = next(Path("build/install").rglob("rootimg.cpio.gz"))
+    image.write_text("OOO")
+    go()
+    assert image.read_text() == "one"
 
 
 def test_menus_that_left_are_removed_and_foreign_files_stay() -> None:
