@@ -51,7 +51,7 @@ def test_another_folder_user_and_settings(built: Checkout, package_cache: Path, 
     folder = open_folder
     cache = folder / "cache"
     shutil.copytree(package_cache, cache)
-    other = checkouts.copy(folder / "a/longer/path/bootmill", cache=cache)
+    other = checkouts.copy(folder / "a longer path/bootmill", cache=cache)
     (folder / "home").mkdir()
     shutil.copytree(built.root / "inventory/keys", other.root / "inventory/keys")
     if os.geteuid() == 0:
