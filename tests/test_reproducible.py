@@ -32,7 +32,8 @@ def as_somebody(folder: Path) -> tuple[str, ...]:
         (folder / name).write_text(Path("/etc", name).read_text() + line + "\n")
     binds = "".join(f"mount --bind {folder}/{name} /etc/{name} && " for name in ("passwd", "group", "subuid", "subgid"))
     user = f"setpriv --reuid={SOMEBODY} --regid={SOMEBODY} --clear-groups"
-    if any(parent.stat().st_mode & 0o005 != 0o005 for parent in Path(sys.executable).resolve().parents):
+    python = Path(sys.executable)
+    if any(parent.stat().st_mode & 0o005 != 0o005 for parent in (*python.parents, *python.resolve().parents)):
         user += " --inh-caps=+dac_read_search --ambient-caps=+dac_read_search"  # a Python below root's home
     return ("unshare", "--mount", "sh", "-c", f'{binds} umask 077 && HOME={folder}/home exec {user} "$@"', "sh")
 
