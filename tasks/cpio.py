@@ -5,7 +5,6 @@ drops, without a word, a file whose parent folder has not come before it, and ta
 and a link count above one for one file: so parents are required and inode numbers are our own.
 """
 
-import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -48,6 +47,11 @@ class Entry:
         return self.body.read_bytes() if isinstance(self.body, Path) else self.body
 
 
+def raw(name: str) -> bytes:
+    """Return a name's bytes; those that are no UTF-8 came in as surrogates (PEP 383) and go out as they were."""
+    return name.encode(errors="surrogateescape")
+
+
 def directory(name: str, mode: int = 0o755, *, mtime: int = 0) -> Entry:
     """Return a folder."""
     return Entry(name=name, mode=stat.S_IFDIR | mode, mtime=mtime)
@@ -60,7 +64,7 @@ def regular(name: str, body: bytes | Path, mode: int = 0o644, *, mtime: int = 0)
 
 def symlink(name: str, target: str, *, mtime: int = 0) -> Entry:
     """Return a symbolic link."""
-    return Entry(name=name, mode=stat.S_IFLNK | 0o777, body=os.fsencode(target), mtime=mtime)
+    return Entry(name=name, mode=stat.S_IFLNK | 0o777, body=raw(target), mtime=mtime)
 
 
 def device(name: str, mode: int, major: int, minor: int, *, mtime: int = 0) -> Entry:
@@ -77,7 +81,7 @@ def with_parents(entries: Iterable[Entry], *, mtime: int = 0) -> list[Entry]:
         while parent:
             by_name.setdefault(parent, directory(parent, mtime=mtime))
             parent = parent.rpartition("/")[0]
-    return [by_name[name] for name in sorted(by_name, key=os.fsencode)]
+    return [by_name[name] for name in sorted(by_name, key=raw)]
 
 
 def write(entries: Iterable[Entry], *, first_inode: int = 1, trailer: bool = True) -> Iterator[bytes]:
@@ -124,7 +128,7 @@ def link_groups(entries: list[Entry]) -> dict[str, list[int]]:
 
 def member(entry: Entry, inode: int, links: int) -> Iterator[bytes]:
     """Yield header, name and body of one entry, each padded to four bytes."""
-    name = os.fsencode(entry.name) + b"\0"
+    name = raw(entry.name) + b"\0"
     if len(name) > MAX_NAME + 1 or entry.size > MAX_FILE:
         message = f"cpio: {entry.name[:80]} does not fit: names have 4095 bytes, files 4 GiB at most"
         raise ValueError(message)
