@@ -29,12 +29,11 @@ def install_tree(site: Site, image: OsImage, media: Media) -> None:
     source_date = int(about["source_date_epoch"])
     with files.scratch(paths.image_dir(image) / "build") as folder:
         tar = folder / "root.tar"
+        command = mmdebstrap(site, image, media, about["suite"], about["components"], tar, source_date)
         try:
-            run(
-                namespaces(
-                    folder, mmdebstrap(site, image, media, about["suite"], about["components"], tar, source_date)
-                )
-            )
+            if os.geteuid() != 0:  # where this fails (a chroot, a hardened kernel), `unshare --map-auto` would hang
+                run(["unshare", "--user", "--map-root-user", "true"])
+            run(namespaces(folder, command))
         except BootmillError as error:
             raise explained(error, image) from error
         with files.replacing_tree(paths.rootimg_tree(image)) as tree:
@@ -76,7 +75,7 @@ def explained(error: BootmillError, image: OsImage) -> BootmillError:
     complaints = [line for line in text.splitlines() if line.startswith("E: ")]
     if "Unable to locate package" in text or "has no installation candidate" in text:
         hint = f"a package of {image.name} is not on the medium: correct its name in inventory/osimages.yaml"
-    elif "unshare" in text and ("uid_map" in text or "newuidmap" in text or "Operation not permitted" in text):
+    elif "unshare" in text and any(word in text for word in ("uid_map", "newuidmap", "not permitted", "No space")):
         hint = "user namespaces do not work for this user: run `python3 -m tasks doctor`, or build as root"
     elif "filesystem propagation" in text:
         hint = "this is a chroot whose root is no mount point: outside of it, `mount --bind DIR DIR` before entering"
