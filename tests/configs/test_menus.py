@@ -19,7 +19,7 @@ FILES = paths.MENUS
 
 def write(cluster: Cluster) -> None:
     """Render the cluster's menus as the task does."""
-    write_menus(*configs.menus(cluster)["actions"][0][1][2])
+    write_menus(*configs.menus(cluster)["actions"][0][1][-1])
 
 
 def menu(cluster: Cluster, language: str, node: Node | None = None) -> str:

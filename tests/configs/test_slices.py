@@ -22,7 +22,7 @@ TASKS: dict[str, Callable[[Cluster], TaskDict]] = {
 
 def slices(cluster: Cluster) -> dict[str, Any]:
     """Return what each task is given."""
-    return {name: task(cluster)["actions"][0][1][2] for name, task in TASKS.items()}
+    return {name: task(cluster)["actions"][0][1][-1] for name, task in TASKS.items()}
 
 
 def touched(before: Cluster, after: Cluster) -> set[str]:

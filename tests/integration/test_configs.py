@@ -38,7 +38,7 @@ def tool(name: str) -> str:
 
 def make(task: TaskDict) -> None:
     """Run a task's action and let its error through."""
-    _, run, args = task["actions"][0][1]
+    *_, run, args = task["actions"][0][1]
     run(*args)
 
 
@@ -297,7 +297,7 @@ def lower_and_higher(cluster: Cluster, serial: int) -> tuple[str, str]:
     found: dict[bool, str] = {}
     for number in range(100):
         changed = with_alias(cluster, f"alias{number}")
-        args = configs.zone(changed)["actions"][0][1][2]
+        args = configs.zone(changed)["actions"][0][1][-1]
         own = next(iter(zones(*args)))
         text = zone_text(args[0], own, serial=0)
         ahead = (serial_of(text) - serial) % (1 << 32) < 1 << 31
