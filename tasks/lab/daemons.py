@@ -48,7 +48,8 @@ def daemons(cluster: Cluster) -> tuple[Daemon, ...]:
         Daemon(
             name="tftpd",
             argv=(
-                *("in.tftpd", "--foreground", "--listen", "--address", f"{ip}:69", "--secure", "--user", "tftp"),
+                # "nobody": Debian's user tftp is made by the package's own scripts, and the package may only be unpacked.
+                *("in.tftpd", "--foreground", "--listen", "--address", f"{ip}:69", "--secure", "--user", "nobody"),
                 *("--verbose", "--verbose", "--verbose", "/tftpboot"),
             ),
             listens=("udp", ip, 69),
@@ -113,6 +114,9 @@ def listening(pid: int, protocol: str, ip: IPv4Address, port: int) -> bool:
     The table's addresses are hexadecimal in the machine's own byte order: ``0100010A:0045`` is 10.1.0.1:69.
     """
     wanted = {f"{int.from_bytes(address.packed, 'little'):08X}:{port:04X}" for address in (ip, IPv4Address(0))}
-    lines = Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]
+    try:
+        lines = Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]
+    except OSError:  # it has just ended: whoever waits will see that, and say why
+        return False
     states = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN and, for UDP, TCP_CLOSE: unconnected (include/net/tcp_states.h)
     return any(fields[1] in wanted and fields[3] == states[protocol] for fields in map(str.split, lines))
