@@ -48,7 +48,7 @@ def daemons(cluster: Cluster) -> tuple[Daemon, ...]:
         Daemon(
             name="tftpd",
             argv=(
-                # "nobody": Debian's user tftp is made by the package's own scripts, and the package may only be unpacked.
+                # "nobody": the user tftp is made by the scripts of a package that may only be unpacked here.
                 *("in.tftpd", "--foreground", "--listen", "--address", f"{ip}:69", "--secure", "--user", "nobody"),
                 *("--verbose", "--verbose", "--verbose", "/tftpboot"),
             ),
