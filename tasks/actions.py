@@ -112,6 +112,8 @@ def run_action(
             record.end(task, state, outputs())
     except BootmillError as error:
         return TaskFailed(str(error), report=True)
+    except KeyboardInterrupt:
+        return TaskFailed("interrupted: what was there before is untouched")
     except OSError as error:  # a full or failing disk often comes without a file's name
         return TaskFailed(f"{error.filename or task}: {error.strerror or error}")
     return None
@@ -208,8 +210,16 @@ def refuse_foreign_build() -> None:
     """Raise where another user's build/ would end in a database error."""
     for path in (paths.BUILD, paths.DATABASE):
         if path.exists() and not os.access(path, os.W_OK):
-            message = f"{path} belongs to {path.owner()}: you cannot build here"
-            raise BootmillError(message, hint=f"build as {path.owner()}, or remove {paths.BUILD} as that user")
+            message = f"{path} cannot be written to (owner: {owner(path)})"
+            raise BootmillError(message, hint=f"build as its owner, or remove {paths.BUILD} as that user")
+
+
+def owner(path: Path) -> str:
+    """Return the name of a file's owner, the number where nobody has that number (NFS, containers)."""
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)
 
 
 def process_start() -> float:

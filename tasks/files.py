@@ -140,7 +140,7 @@ def publish(source: Path, target: Path, digest: str) -> None:
     A copy, not a link: nobody who writes into build/ changes what nodes fetch.  A published file bears the date
     `PUBLISHED`; one that was written to since has another, and is published again.
     """
-    if target.exists() and target.stat().st_mtime == PUBLISHED and target.stat().st_size == source.stat().st_size:
+    if target.is_file() and target.stat().st_mtime == PUBLISHED and sha256(target) == digest:
         return
     found = hashlib.sha256()
     with source.open("rb") as file, replacing(target) as out:
@@ -149,7 +149,7 @@ def publish(source: Path, target: Path, digest: str) -> None:
             out.write(block)
         if found.hexdigest() != digest:
             message = f"{source} is not what was built: its sha256 is not {digest[:16]}…"
-            raise BootmillError(message, hint="somebody wrote into build/: run doit again")
+            raise BootmillError(message, hint="somebody wrote into build/: doit clean pack initrd && doit")
         out.flush()
         os.utime(out.fileno(), (PUBLISHED, PUBLISHED))
 

@@ -40,13 +40,13 @@ def holds(key: str, made_from: str, inputs: Sequence[str], outputs: Callable[[],
     """
     try:
         state = json.loads(record_of(key).read_text())
-    except (FileNotFoundError, ValueError):
+        if state["from"] != made_from or sorted(state["inputs"]) != sorted(inputs):
+            return False
+        if any(not unchanged(Path(name), state["inputs"][name]) for name in inputs):
+            return False
+        return bool(state["outputs"] == looks(outputs()))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):  # no record, or none of this version
         return False
-    if state["from"] != made_from or sorted(state["inputs"]) != sorted(inputs):
-        return False
-    if any(not unchanged(Path(name), state["inputs"][name]) for name in inputs):
-        return False
-    return bool(state["outputs"] == looks(outputs()))
 
 
 def content(path: Path) -> list[object]:

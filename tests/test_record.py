@@ -75,7 +75,7 @@ def test_what_is_being_written_does_not_count(source: Path) -> None:
     assert holds()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]x"])
+@pytest.mark.parametrize("text", ["", "{", "[]x", "{}", "[]", "1"])
 def test_a_broken_record_is_no_record(text: str, source: Path) -> None:
     """Damage makes work, not a traceback."""
     make()

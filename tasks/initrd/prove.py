@@ -12,7 +12,7 @@ from enum import StrEnum
 from tasks import cpio, files, gzipped, paths
 from tasks.errors import BootmillError, UntrustedInputError
 from tasks.initrd import elf, modules
-from tasks.initrd.closure import closure, is_executable, script_interpreter
+from tasks.initrd.closure import Closure, closure, is_executable, script_interpreter
 from tasks.initrd.sysroot import ArchiveTree, DiskTree, resolve
 from tasks.inventory.model import OsImage
 
@@ -82,7 +82,9 @@ def examine_root(packed: bytes) -> list[Finding]:
     if not is_executable(tree.mode(real)):
         return [error(f"/{real} in the root image is not executable: the hand-over would panic", remedy)]
     remedy = "add the package that brings it, or take its path out of exclude in inventory/osimages.yaml"
-    return [error(f"missing in the root image: {text}", remedy) for text in closure(tree, ("/sbin/init",)).missing]
+    needed = closure(tree, ("/sbin/init",))
+    found = [error(f"missing in the root image: {text}", remedy) for text in needed.missing]
+    return found + loaders_start(tree, needed)
 
 
 def examine(initrd: bytes, kernel: bytes, drivers: tuple[str, ...]) -> list[Finding]:
@@ -159,13 +161,17 @@ def programs(tree: ArchiveTree) -> list[Finding]:
         error(f"missing in the initrd: {text}", "add the package that brings it to the osimage")
         for text in needed.missing
     ]
+    return found + loaders_start(tree, needed)
+
+
+def loaders_start(tree: ArchiveTree, needed: Closure) -> list[Finding]:
+    """Find dynamic loaders that the kernel would not start, for their mode."""
     loaders = {path for path, reason in needed.files.items() if reason.startswith("ELF interpreter")}
-    found += [
-        error(f"/{path} is not executable: programs could not start (error -13)", "build it again: doit initrd")
+    return [
+        error(f"/{path} is not executable: programs could not start (error -13)", "build it again: doit clean, doit")
         for path in sorted(loaders)
         if not is_executable(tree.mode(path))
     ]
-    return found
 
 
 def applets(tree: ArchiveTree) -> list[Finding]:

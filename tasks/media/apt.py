@@ -11,7 +11,9 @@ from tasks import files
 from tasks.errors import BootmillError, UntrustedInputError
 from tasks.run import run
 
-TRANSPORT = re.compile(r"Acquire::(https?|ftp|tor|Check-)")
+TRANSPORT = re.compile(
+    r"(Binary::apt(-get)?::)?Acquire::(https?|ftp|tor|Check-|ForceIPv)|Dir::Etc::source(list|parts)\b", re.IGNORECASE
+)
 INSTALL_LINE = re.compile(r"^Inst (?P<name>\S+) \((?P<version>\S+) .*\[(?P<arch>\w+)\]\)", re.MULTILINE)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from tasks import files, paths
 from tasks.errors import BootmillError, MissingToolError
 from tasks.inventory.model import Site
+from tasks.stage.listing import listed
 
 # Name below the TFTP root → where Debian's package has it, and which package that is.
 PROGRAMS = {
@@ -32,21 +33,13 @@ def publish_nbp(site: Site) -> None:
     if lost:
         message = "boot programs are missing: " + ", ".join(source for source, _ in lost)
         raise MissingToolError(message, hint=f"apt-get install {' '.join(sorted({package for _, package in lost}))}")
-    known = published_digests(site)
+    known = set(listed(paths.manifest(site)).values())
     foreign = [path for name in PROGRAMS if (path := paths.tftpboot(site) / name).is_file() and not ours(path, known)]
     if foreign:
         message = f"not made by Bootmill: {', '.join(map(str, foreign))}"
         raise BootmillError(message, hint=f"move them aside: mv {foreign[0]} {foreign[0]}.before-bootmill")
     for name, (source, _) in PROGRAMS.items():
         files.write_atomic(paths.tftpboot(site) / name, Path(source).read_bytes())
-
-
-def published_digests(site: Site) -> set[str]:
-    """Return the digests of the last manifest."""
-    try:
-        return {line[:64] for line in paths.manifest(site).read_text().splitlines()}
-    except FileNotFoundError:
-        return set()
 
 
 def ours(path: Path, known: set[str]) -> bool:

@@ -5,6 +5,7 @@ changes under its name, and the images before it stay for a while.
 """
 
 import hashlib
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from tasks import files, paths
 from tasks.errors import BootmillError
 from tasks.inventory.model import OsImage, Site
+from tasks.stage.listing import listed
 
 GRACE = 3600.0  # seconds in which a node may still come back to an image that its menu named
 DIGEST_NAME = re.compile(r"[0-9a-f]{16}")
@@ -35,6 +37,7 @@ def publish(site: Site, images: tuple[OsImage, ...], programs: tuple[Path, ...])
     staged += publish_menus(site)
     root = paths.under_destdir(site, "/")
     staged += [Published(path=PurePosixPath(path.relative_to(root)), sha256=files.sha256(path)) for path in programs]
+    remember(site)
     lines = sorted(f"{item.sha256}  {item.path}" for item in staged)
     files.write_atomic(paths.manifest(site), "\n".join(sorted(lines, key=lambda line: line[66:])) + "\n")
     collect_garbage(site, images, {str(item.path) for item in staged})
@@ -47,7 +50,7 @@ def publish_image(site: Site, image: OsImage) -> list[Published]:
     kernel, initrd = files.sha256(paths.kernel(image)), files.sha256(paths.initrd(image))
     if hashlib.sha256(bytes.fromhex(kernel) + bytes.fromhex(initrd)).hexdigest() != boot:
         message = f"kernel and initrd of {image.name} are not the pair that was built"
-        raise BootmillError(message, hint="somebody wrote into build/, or another run is at work: run doit again")
+        raise BootmillError(message, hint="somebody wrote into build/: doit clean initrd && doit")
     folder = PurePosixPath("/tftpboot") / paths.boot_url_dir(image, boot)
     wanted = [
         (paths.kernel(image), folder / "kernel", kernel),
@@ -80,10 +83,16 @@ def publish_menus(site: Site) -> list[Published]:
 
 def published(site: Site) -> list[Path]:
     """Return what the manifest names: files that are published again when they are gone or altered."""
-    try:
-        return [paths.under_destdir(site, line[66:]) for line in paths.manifest(site).read_text().splitlines()]
-    except FileNotFoundError:
-        return []
+    return [paths.under_destdir(site, path) for path in listed(paths.manifest(site))]
+
+
+def remember(site: Site) -> None:
+    """Note in the folders' dates that the former manifest still named these images: a folder's date is when it was
+    last on some menu, not when it was made.
+    """
+    for folder in {path.parent for path in published(site) if DIGEST_NAME.fullmatch(path.parent.name)}:
+        if folder.is_dir():
+            os.utime(folder)
 
 
 def collect_garbage(site: Site, images: tuple[OsImage, ...], named: set[str]) -> None:
@@ -111,4 +120,4 @@ def is_generation(path: Path, kind: tuple[str, ...]) -> bool:
     if not DIGEST_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
         return False
     names = {entry.name for entry in path.iterdir()}
-    return bool(names) and names <= set(kind)
+    return names <= {*kind, *(files.partial_name(Path(name)).name for name in kind)}  # a killed run leaves the latter

@@ -11,7 +11,7 @@ from tasks import files, paths
 from tasks.errors import BootmillError, MissingToolError
 from tasks.inventory.model import OsImage, Site
 from tasks.stage import programs
-from tasks.stage.publish import publish
+from tasks.stage.publish import publish, published
 
 SITE = Site(
     domain="renci.ben", master="mgt", destdir="build", nameservers=(), forwarders=(), ssh_key="keys/k", dns_contact="x"
@@ -99,6 +99,36 @@ def test_the_generation_before_stays_for_nodes_that_are_booting() -> None:
     assert "two" in staged().values()
 
 
+def test_the_images_that_menus_named_last_stay() -> None:
+    """A week of A, two hours of B, back to A, then C: nodes with the menu before hold A, so B goes and A stays."""
+
+    def age(hours: float) -> None:
+        for folder in Path("build").glob("**/[0-9a-f]*"):
+            if len(folder.name) == 16:
+                then = folder.stat().st_mtime - hours * 3600
+                os.utime(folder, (then, then))
+
+    for content, hours in (("A", 168), ("B", 2), ("A", 2), ("C", 0)):
+        build(content)
+        go()
+        age(hours)
+    assert {"A", "C"} <= set(staged().values())
+    assert "B" not in staged().values()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"0" * 64 + b"  a\0b\n", b"short\n", b"0" * 64 + b"  ../../etc/passwd\n"]
+)
+def test_a_damaged_manifest_is_made_again(damage: bytes) -> None:
+    """A torn disk block in the manifest ends in a new manifest, not in a traceback at every run."""
+    go()
+    good = paths.manifest(SITE).read_bytes()
+    paths.manifest(SITE).write_bytes(damage)
+    assert all(path.is_relative_to("build") and ".." not in path.parts for path in published(SITE))
+    go()
+    assert paths.manifest(SITE).read_bytes() == good
+
+
 def test_foreign_images_are_no_garbage() -> None:
     """What another tool keeps in the same place is not ours to collect."""
     go()
@@ -155,9 +185,9 @@ def test_a_foreign_menu_is_never_replaced() -> None:
 def test_an_unchanged_menu_is_not_touched() -> None:
     """Staging again writes nothing: a node that is fetching is not disturbed, backups stay small."""
     go()
-    before = {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*") if path.is_file()}
     go()
-    assert {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in Path("build/tftpboot").rglob("*") if path.is_file()} == before
 
 
 def test_missing_boot_programs_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
