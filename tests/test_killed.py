@@ -44,12 +44,15 @@ def test_a_step_back_after_a_kill(built: Checkout) -> None:
     """A run is killed when its menus are published and doit's database is not yet written; then its edit is undone."""
     state, database = built.root / "inventory/bootstate.yaml", built.root / "build/.doit.db"
     before, known = state.read_text(), database.read_bytes()
-    menu = built.root / "build/tftpboot/pxelinux.cfg/01-00-18-8b-f8-e3-58"
+    menu = built.root / "build/tftpboot/pxelinux.cfg/01-00-18-8b-f8-e3-61"  # n04: no other test chooses its state
     wanted = menu.read_bytes()
-    state.write_text(before + "n01: {state: offline}\n")
-    assert built.doit().code == 0
+    state.write_text(before + "n04: {state: offline}\n")
+    try:
+        done = built.doit()
+    finally:
+        state.write_text(before)
+    assert done.code == 0, done.text
     assert menu.read_bytes() != wanted
-    state.write_text(before)
     database.write_bytes(known)  # what a kill leaves: the database of the run before
     assert built.doit().code == 0
     assert menu.read_bytes() == wanted
