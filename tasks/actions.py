@@ -353,6 +353,3 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
             self.write(f"{self.made} made, {self.kept} up to date, in {span}\n")
         else:
             self.write(f"nothing to do: {self.kept} artefacts are up to date ({span})\n")
-
-
-__all__ = ["DOORS", "Reporter", "TaskDict", "command", "loading", "recipe", "rule", "single"]

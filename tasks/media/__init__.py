@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tasks import paths
 from tasks.actions import TaskDict, rule
 from tasks.inventory.model import Cluster
-from tasks.media.extract import extract_media, fingerprint, iso_path
+from tasks.media.extract import extract_media, fingerprint
 from tasks.media.make import make_iso
 
 
@@ -40,6 +40,3 @@ def media_tasks(cluster: Cluster) -> Iterator[TaskDict]:
             salt=fingerprint(media) if media.iso else None,
             outputs=[paths.media_manifest(media), paths.media_tree(cluster.site, media)],
         )
-
-
-__all__ = ["iso_path", "iso_tasks", "media_tasks"]

@@ -38,8 +38,8 @@ def publish(site: Site, images: tuple[OsImage, ...], programs: tuple[Path, ...])
     root = paths.under_destdir(site, "/")
     staged += [Published(path=PurePosixPath(path.relative_to(root)), sha256=files.sha256(path)) for path in programs]
     remember(site)
-    lines = sorted(f"{item.sha256}  {item.path}" for item in staged)
-    files.write_atomic(paths.manifest(site), "\n".join(sorted(lines, key=lambda line: line[66:])) + "\n")
+    lines = [f"{item.sha256}  {item.path}\n" for item in sorted(staged, key=lambda item: str(item.path))]
+    files.write_atomic(paths.manifest(site), "".join(lines))
     collect_garbage(site, images, {str(item.path) for item in staged})
 
 

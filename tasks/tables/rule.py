@@ -19,7 +19,6 @@ from tasks.tables.sums import Sum, calculate, jinja, parse
 
 SLASHES = re.compile(r"/([^/]*)/([^/]*)/")
 BARS = re.compile(r"\|(.*)\|", re.DOTALL)
-INNERMOST_TEXT = re.compile(r"[^()]*")
 NUMBERS = re.compile(r"[0-9]+")
 EASY_PIECE = r"[\D0]*(\d+)"
 FOREIGN = re.compile(r"\[\[:|\(\?[^:=!<P]|\(\*|\\[pPXKRGhHvVNQELUlukg]")  # Perl's alone, or another meaning in Python

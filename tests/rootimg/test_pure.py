@@ -3,29 +3,21 @@
 import io
 import stat
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks import cpio
 from tasks.errors import UntrustedInputError
-from tasks.inventory.model import FstabEntry, OsImage
+from tasks.inventory.model import FstabEntry
 from tasks.rootimg import exclude, fstab, layer, manifest
 from tasks.rootimg.manifest import Item, Kind, Manifest
 from tasks.rootimg.unpack import unpack
+from tests import samples
 
-IMAGE = OsImage(
-    name="debian12-x86_64-netboot-compute",
-    os="debian12",
-    arch="x86_64",
-    method="netboot",
-    profile="compute",
-    media="debian12-x86_64",
-    packages=(),
-    exclude=(),
-    drivers=(),
-    kernel=None,
-    kernel_args=(),
+IMAGE = replace(
+    samples.IMAGE,
     fstab=(
         FstabEntry(device="compute_x86_64", mountpoint="/", type="tmpfs", options="rw", dump=0, check=1),
         FstabEntry(device="none", mountpoint="/tmp", type="tmpfs", options="defaults,size=10m", dump=0, check=2),

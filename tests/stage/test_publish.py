@@ -9,28 +9,9 @@ import pytest
 
 from tasks import files, paths
 from tasks.errors import BootmillError, MissingToolError
-from tasks.inventory.model import OsImage, Site
 from tasks.stage import programs
 from tasks.stage.publish import publish, published
-
-SITE = Site(
-    domain="renci.ben", master="mgt", destdir="build", nameservers=(), forwarders=(), ssh_key="keys/k", dns_contact="x"
-)
-IMAGE = OsImage(
-    name="debian12-x86_64-netboot-compute",
-    os="debian12",
-    arch="x86_64",
-    method="netboot",
-    profile="compute",
-    media="debian12-x86_64",
-    packages=(),
-    exclude=(),
-    drivers=(),
-    kernel=None,
-    kernel_args=(),
-    fstab=(),
-    services_off=(),
-)
+from tests.samples import IMAGE, SITE
 
 
 @pytest.fixture(autouse=True)

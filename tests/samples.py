@@ -1,0 +1,22 @@
+"""Rows of the model for tests that need one and care for few of its values."""
+
+from tasks.inventory.model import OsImage, Site
+
+SITE = Site(
+    domain="renci.ben", master="mgt", destdir="build", nameservers=(), forwarders=(), ssh_key="keys/k", dns_contact="x"
+)
+IMAGE = OsImage(
+    name="debian12-x86_64-netboot-compute",
+    os="debian12",
+    arch="x86_64",
+    method="netboot",
+    profile="compute",
+    media="debian12-x86_64",
+    packages=(),
+    exclude=(),
+    drivers=(),
+    kernel=None,
+    kernel_args=(),
+    fstab=(),
+    services_off=(),
+)
