@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """Return the sample inventory's cluster."""
-    return inventory.load(ROOT / "inventory")
+    loaded = inventory.load(ROOT / "inventory")
+    assert loaded.nodes  # reads its shards now, below the folder that we stand in: tests go elsewhere
+    return loaded
 
 
 @pytest.fixture

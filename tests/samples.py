@@ -1,6 +1,9 @@
 """Rows of the model for tests that need one and care for few of its values."""
 
-from tasks.inventory.model import OsImage, Site
+from typing import Any
+
+from tasks.inventory import rows, schema
+from tasks.inventory.model import Node, OsImage, Site
 
 SITE = Site(
     domain="renci.ben", master="mgt", destdir="build", nameservers=(), forwarders=(), ssh_key="keys/k", dns_contact="x"
@@ -20,3 +23,9 @@ IMAGE = OsImage(
     fstab=(),
     services_off=(),
 )
+
+
+def node(name: str, **attributes: Any) -> Node:
+    """Return a node with some attributes, as nodes.yaml would write them, and defaults for the rest."""
+    row = schema.NodeIn.model_validate(attributes)
+    return rows.node(name, row, (*row.groups, "all"))

@@ -1,203 +1,123 @@
-"""The checks that compare rows: references, duplicates, addresses.  Pure; yields every mistake with its place."""
+"""The checks that compare rows: references, duplicates, addresses.  Pure; yields every mistake with its place.
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+`alone` looks at each row and at what it refers to outside of nodes.yaml: it may be given some of the nodes.  `between`
+compares nodes with each other and needs them all.
+"""
 
-from tasks.inventory.load import Mark
+import itertools
+from collections.abc import Iterator
+
+from tasks.inventory import check_addresses, check_between, check_names, check_networks, check_site, grouping
+from tasks.inventory.check_base import NOWHERE, Marks, Mistake, Tables
 from tasks.inventory.mistakes import unknown
-from tasks.inventory.model import DEBIAN_ARCH, BootState, Media, Network, Node, OsImage, SecretKind, SecretRef, Switch
+from tasks.inventory.model import DEBIAN_ARCH, BootState, Node, SnmpVersion, Switch
 
-Marks = dict[tuple[str, str, str], Mark]  # (table, row, attribute or "") → where it was written
-Mistake = tuple[Mark, str, str]  # place, whom it concerns, sentence
+__all__ = ["NOWHERE", "Marks", "Mistake", "Tables", "alone", "between", "tables"]
+
 LABEL_LENGTH = 63  # RFC 1035 2.3.4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tables:
-    """The rows that are valid by themselves, and the names of all that were written (None: the file is unreadable)."""
-
-    networks: tuple[Network, ...]
-    switches: tuple[Switch, ...]
-    nodes: tuple[Node, ...]
-    osimages: tuple[OsImage, ...]
-    media: tuple[Media, ...]
-    written: Mapping[str, frozenset[str] | None]
+NEEDS_OSIMAGE = frozenset({BootState.NETBOOT, BootState.INSTALL, BootState.SHELL})
 
 
 def tables(tables: Tables, marks: Marks) -> Iterator[Mistake]:
     """Yield every mistake that only shows when rows are compared."""
-    yield from references(tables, marks)
-    yield from secrets(tables, marks)
-    yield from addresses(tables, marks)
-    yield from networks(tables, marks)
-    yield from duplicates(tables, marks)
+    yield from alone(tables, marks)
+    yield from between(tables, marks)
 
 
-def place(marks: Marks, table: str, row: str, attribute: str = "") -> Mark:
-    """Return where an attribute was written, or the compound around it, or its row, or its table."""
-    return (
-        marks.get((table, row, attribute))
-        or marks.get((table, row, attribute.partition(".")[0]))
-        or marks.get((table, row, ""))
-        or Mark(file=f"inventory/{table}.yaml", line=1, column=1)
-    )
+def alone(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield what is wrong with rows whatever the other nodes are."""
+    yield from images(tables, marks)
+    yield from nodes(tables, marks)
+    for switch in tables.switches:
+        yield from snmp(switch, marks)
+    yield from check_addresses.addresses(tables, marks)
+    yield from check_networks.networks(tables, marks)
+    yield from check_site.site(tables, marks)
 
 
-NEEDS_OSIMAGE = frozenset({BootState.NETBOOT, BootState.INSTALL, BootState.SHELL})
+def between(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield what is wrong with nodes beside each other."""
+    yield from check_between.duplicates(tables, marks)
+    yield from check_between.bonds(tables, marks)
+    yield from check_site.targets(tables, marks)
+    spoken = itertools.chain(check_names.of_nodes(tables.nodes, tables), check_names.of_switches(tables))
+    yield from check_names.misdirected(tables, marks, spoken)
 
 
-def references(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """Names that must lead somewhere: media of osimages, osimages and switch ports of nodes."""
-    media, images = tables.written["media"], tables.written["osimages"]
+def images(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield the osimages whose medium is not there, or for another machine."""
+    media = tables.written["media"]
     for image in tables.osimages:
+        mark = marks.place("osimages", image.name, "media")
         if media is not None and image.media not in media:
-            yield place(marks, "osimages", image.name, "media"), image.name, unknown("medium", image.media, media)
+            yield mark, image.name, unknown("medium", image.media, media)
         elif image.media != f"{image.os}-{image.arch}" and media is not None:
-            text = f"its medium {image.media} is not for {image.os}-{image.arch}"
-            yield place(marks, "osimages", image.name, "media"), image.name, text
+            yield mark, image.name, f"its medium {image.media} is not for {image.os}-{image.arch}"
         if image.arch not in DEBIAN_ARCH:
             text = f"architecture {image.arch!r} is not known: one of {', '.join(DEBIAN_ARCH)}"
-            yield place(marks, "osimages", image.name), image.name, text
-    for node in tables.nodes:
-        if node.osimage and images is not None and node.osimage not in images:
-            yield place(marks, "nodes", node.name, "osimage"), node.name, unknown("osimage", node.osimage, images)
-        if node.osimage is None and node.state in NEEDS_OSIMAGE:
-            yield place(marks, "nodes", node.name, "state"), node.name, f"state {node.state} needs an osimage"
-    yield from ports(tables, marks)
+            yield marks.place("osimages", image.name), image.name, text
 
 
-def ports(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """Yield the nodes that are plugged into a switch or a port that is not there."""
-    known = tables.written["switches"]
+def nodes(tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield the nodes whose osimage or switch port is not there, or whose names are none."""
+    known = tables.written["osimages"]
     switches = {switch.name: switch for switch in tables.switches}
     for node in tables.nodes:
-        if node.port is None:
-            continue
-        switch = switches.get(node.port.switch)
-        if known is not None and node.port.switch not in known:
-            yield place(marks, "nodes", node.name, "port.switch"), node.name, unknown("switch", node.port.switch, known)
-        elif switch and node.port.port.isdigit() and not 1 <= int(node.port.port) <= switch.ports:
-            text = f"{switch.name} has {switch.ports} ports, no port {node.port.port}"
-            yield place(marks, "nodes", node.name, "port.port"), node.name, text
+        if node.osimage is None:
+            if node.state in NEEDS_OSIMAGE:
+                text = f"state {node.state} needs an osimage"
+                yield marks.place("nodes", node.name, "state"), node.name, text
+        elif known is not None and node.osimage not in known:
+            mark = marks.place("nodes", node.name, "osimage")
+            yield mark, node.name, unknown("osimage", node.osimage, known)
+        if node.port is not None:
+            yield from port(node, node.port.port, switches.get(node.port.switch), tables, marks)
+        yield from names(node, marks)
 
 
-def secrets(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """Yield the secrets whose file is sought outside of inventory/."""
-    for switch in tables.switches:
-        if outside(switch.community):
-            mark = place(marks, "switches", switch.name, "community")
-            yield mark, switch.name, "a secret's file lies below inventory/, without '..'"
-    for node in tables.nodes:
-        if node.bmc and outside(node.bmc.password):
-            mark = place(marks, "nodes", node.name, "bmc.password")
-            yield mark, node.name, "a secret's file lies below inventory/, without '..'"
+def port(node: Node, number: str, switch: Switch | None, tables: Tables, marks: Marks) -> Iterator[Mistake]:
+    """Yield what is wrong with where a node is plugged in."""
+    known = tables.written["switches"]
+    assert node.port is not None
+    if known is not None and node.port.switch not in known:
+        yield marks.place("nodes", node.name, "port", "switch"), node.name, unknown("switch", node.port.switch, known)
+    elif (
+        switch and number.isdigit() and not (number.isascii() and len(number) < 9 and 1 <= int(number) <= switch.ports)
+    ):
+        text = f"{switch.name} has {switch.ports} ports, no port {number}"
+        yield marks.place("nodes", node.name, "port", "port"), node.name, text
 
 
-def outside(secret: SecretRef | None) -> bool:
-    """Return whether a secret's file may lie outside of inventory/."""
-    return secret is not None and secret.kind is SecretKind.FILE and ".." in secret.where.split("/")
+def names(node: Node, marks: Marks) -> Iterator[Mistake]:
+    """Yield the host names that were made from a node's and are none; and names that mean something else."""
+    if node.name in {"localhost", grouping.ALL}:
+        what = "this very machine" if node.name == "localhost" else "every node"
+        yield marks.place("nodes", node.name), node.name, f"no node is called {node.name}: it means {what}"
+    if node.bmc and len(node.bmc.name) > LABEL_LENGTH:
+        text = f"its BMC's name {node.bmc.name} has more than {LABEL_LENGTH} characters"
+        yield marks.place("nodes", node.name), node.name, text
+    for nic in node.nics:
+        for name in nic.names:
+            if len(name) > LABEL_LENGTH or name.endswith("-"):
+                text = f"{name} is no host name for {nic.name}: give it one with 'names'"
+                yield marks.place("nodes", node.name, "nics", nic.name), node.name, text
 
 
-def addresses(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """Each address in a known network, apart from its ends and from the dynamic range."""
-    for node in tables.nodes:
-        yield from address(tables, place(marks, "nodes", node.name, "ip"), node.name, node.ip)
-        if node.bmc:
-            mark = place(marks, "nodes", node.name, "bmc.address")
-            yield from address(tables, mark, node.bmc.name, node.bmc.address)
-    for switch in tables.switches:
-        yield from address(tables, place(marks, "switches", switch.name, "ip"), switch.name, switch.ip)
-
-
-def address(tables: Tables, mark: Mark, name: str, ip: IPv4Address) -> Iterator[Mistake]:
-    """Yield what is wrong with one address; a network that is itself wrong may hold any."""
-    home = next((network for network in tables.networks if ip in network.subnet), None)
-    if home is None:
-        written = tables.written["networks"]
-        if written is not None and len(written) == len(tables.networks):
-            known = ", ".join(f"{network.name} {network.subnet}" for network in tables.networks[:8])
-            yield mark, name, f"{ip} is in no network (known: {known or 'none'})"
+def snmp(switch: Switch, marks: Marks) -> Iterator[Mistake]:
+    """Yield what SNMPv3 lacks (RFC 3414: encryption needs authentication, both need a password)."""
+    if switch.snmp is not SnmpVersion.V3:
         return
-    if is_end(home, ip):
-        yield mark, name, f"{ip} is the network or broadcast address of {home.name}"
-    if home.dynamic_range and home.dynamic_range[0] <= ip <= home.dynamic_range[1]:
-        first, last = home.dynamic_range
-        text = f"{ip} lies in the dynamic range {first}-{last} of {home.name}, which is for unknown machines"
-        yield mark, name, text
-
-
-def is_end(network: Network, ip: IPv4Address) -> bool:
-    """Return whether an address is a network's own or its broadcast; a /31 and a /32 have none (RFC 3021)."""
-    subnet = network.subnet
-    return subnet.prefixlen < 31 and ip in {subnet.network_address, subnet.broadcast_address}
-
-
-def networks(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """Ranges and gateways inside their subnet; subnets apart from each other."""
-    for index, network in enumerate(tables.networks):
-        yield from inside(network, marks)
-        for other in tables.networks[:index]:
-            if network.subnet.overlaps(other.subnet):
-                mark = place(marks, "networks", network.name, "subnet")
-                yield mark, network.name, f"{network.subnet} overlaps {other.name} {other.subnet}"
-
-
-def inside(network: Network, marks: Marks) -> Iterator[Mistake]:
-    """Yield what is no host address of a network although it names it."""
-    subnet = network.subnet
-    if network.gateway and (network.gateway not in subnet or is_end(network, network.gateway)):
-        mark = place(marks, "networks", network.name, "gateway")
-        yield mark, network.name, f"gateway {network.gateway} is no host address of {subnet}"
-    for end in network.dynamic_range or ():
-        if end not in subnet or is_end(network, end):
-            mark = place(marks, "networks", network.name, "dynamic_range")
-            yield mark, network.name, f"the dynamic range's {end} is no host address of {subnet}"
-
-
-def duplicates(tables: Tables, marks: Marks) -> Iterator[Mistake]:
-    """What only one machine may have: MACs, addresses, host names, switch ports."""
-    names: dict[str, tuple[str, Mark]] = {}
-    ips: dict[str, tuple[str, Mark]] = {}
-    for switch in tables.switches:
-        yield from claim(names, "host name", switch.name, switch.name, place(marks, "switches", switch.name))
-        yield from claim(ips, "address", str(switch.ip), switch.name, place(marks, "switches", switch.name, "ip"))
-    for node in tables.nodes:
-        mark = place(marks, "nodes", node.name)
-        yield from claim(names, "host name", node.name, node.name, mark)
-        for alias in node.aliases:
-            yield from claim(names, "host name", alias, node.name, place(marks, "nodes", node.name, "aliases"))
-        yield from claim(ips, "address", str(node.ip), node.name, place(marks, "nodes", node.name, "ip"))
-        if node.bmc:
-            yield from claim(names, "host name", node.bmc.name, node.name, mark)
-            bmc_mark = place(marks, "nodes", node.name, "bmc.address")
-            yield from claim(ips, "address", str(node.bmc.address), node.bmc.name, bmc_mark)
-            if len(node.bmc.name) > LABEL_LENGTH:
-                yield mark, node.name, f"its BMC's name {node.bmc.name} has more than {LABEL_LENGTH} characters"
-    yield from unique(tables, marks, "mac", lambda node: node.mac)
-    yield from unique(tables, marks, "port", plugged)
-
-
-def plugged(node: Node) -> str | None:
-    """Return a node's switch port in words."""
-    return f"{node.port.port} of {node.port.switch}" if node.port else None
-
-
-def unique(tables: Tables, marks: Marks, attribute: str, value: Callable[[Node], str | None]) -> Iterator[Mistake]:
-    """Yield the nodes that share what only one may have."""
-    owners: dict[str, tuple[str, Mark]] = {}
-    for node in tables.nodes:
-        own = value(node)
-        if own is not None:
-            detail = "port.port" if attribute == "port" else attribute
-            yield from claim(owners, attribute, own, node.name, place(marks, "nodes", node.name, detail))
-
-
-def claim(owners: dict[str, tuple[str, Mark]], what: str, value: str, name: str, mark: Mark) -> Iterator[Mistake]:
-    """Let `name` own a value, or yield who owns it already."""
-    if value in owners:
-        owner, first = owners[value]
-        where = f"line {first.line}" if first.file == mark.file else f"{first.file}:{first.line}"
-        yield mark, name, f"{what} {value} belongs to {owner} already ({where})"
-    else:
-        owners[value] = (name, mark)
+    wrong = {
+        "snmp": "SNMPv3 needs a user" if switch.user is None else "",
+        "auth": "'auth' needs an 'auth_password'" if switch.auth and switch.auth_password is None else "",
+        "privacy": (
+            "'privacy' needs 'auth': what is encrypted is authenticated first"
+            if switch.privacy and not switch.auth
+            else "'privacy' needs a 'privacy_password'"
+            if switch.privacy and switch.privacy_password is None
+            else ""
+        ),
+    }
+    for attribute, text in wrong.items():
+        if text:
+            yield marks.place("switches", switch.name, attribute), switch.name, text

@@ -4,30 +4,23 @@ What can be checked is checked, whatever else is wrong: a table that cannot be r
 it, and a row that is wrong still counts as a name that others may refer to.
 """
 
+import gc
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tasks.inventory import check, noderange, resolve, schema
-from tasks.inventory.load import Document, Mark, Path_, read
-from tasks.inventory.mistakes import Mistakes, sentence, unknown_attribute
-from tasks.inventory.model import (
-    Bmc,
-    BootState,
-    Cluster,
-    Console,
-    Media,
-    Netboot,
-    Network,
-    Node,
-    OsImage,
-    Site,
-    Switch,
-    SwitchPort,
-)
+from tasks.inventory import check, groups, noderange, resolve, rows, schema, shards, texts, vault
+from tasks.inventory.doubts import doubts
+from tasks.inventory.mistakes import Mistakes, Notice, is_column, sentence, unknown_attribute
+from tasks.inventory.model import Cluster, Group, Media, Network, Node, OsImage, Switch, Whole, natural_key
+from tasks.inventory.noderange import natural
+from tasks.inventory.places import Places
+from tasks.inventory.reading import Document, Mark, Path_, read
 from tasks.inventory.resolve import Cells
 
 TABLES = ("site", "networks", "switches", "groups", "nodes", "osimages", "media", "discovered", "bootstate")
@@ -42,21 +35,50 @@ Row = TypeVar("Row", bound=schema.Table)
 
 def load_cluster(folder: Path) -> Cluster:
     """Read inventory/ and return the cluster; `InventoryError` holds every mistake with its place."""
-    mistakes = Mistakes()
-    documents = {name: read(folder / f"{name}.yaml") for name in TABLES}
-    for name in REQUIRED:
-        if not (folder / f"{name}.yaml").exists():
-            documents[name].broken = True
-            mistakes.add(documents[name].mark(()), "is missing: copy the sample from Bootmill's inventory/")
-    for document in documents.values():
-        for mark, text in document.mistakes:
-            mistakes.add(mark, text)
-    compiler = Compiler(documents, mistakes)
-    tables = compiler.tables()
-    for mark, subject, text in check.tables(tables, compiler.marks):
-        mistakes.add(mark, text, subject=subject)
-    mistakes.finish()
-    return compiler.cluster(tables)
+    return thorough(folder)[0]
+
+
+def thorough(folder: Path) -> tuple[Cluster, list[Notice]]:
+    """Return the cluster and the warnings; `InventoryError` holds every mistake with its place."""
+    with quiet_collector():
+        mistakes = Mistakes()
+        documents = {name: read(path) for name, path in sources(folder)}
+        for name in REQUIRED:
+            if not (folder / f"{name}.yaml").exists():
+                documents[name].broken = True
+                mistakes.add(documents[name].mark(()), "is missing: copy the sample from Bootmill's inventory/")
+        for document in documents.values():
+            for mark, text in document.mistakes:
+                mistakes.add(mark, text)
+        compiler = Compiler(documents, mistakes)
+        tables = compiler.tables()
+        for mark, subject, text in check.tables(tables, compiler.marks):
+            mistakes.add(mark, text, subject=subject)
+        mistakes.finish()
+        for mark, subject, text in (*doubts(tables, compiler.marks), *vault.doubts(tables, compiler.marks, folder)):
+            mistakes.warn(mark, text, subject=subject)
+        return compiler.cluster(tables), mistakes.warnings
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking at a million new values over and over: it takes as long as they do."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def sources(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the inventory's files: a table each, and ``nodes/*.yaml``, more of nodes.yaml (one for each rack, say)."""
+    for table in TABLES:
+        yield table, folder / f"{table}.yaml"
+    for path in sorted((folder / "nodes").glob("*.yaml"), key=lambda path: natural_key(path.name)):
+        if not path.name.startswith("."):
+            yield f"nodes/{path.stem}", path
 
 
 class Compiler:
@@ -66,8 +88,9 @@ class Compiler:
         """Keep the documents by table name."""
         self.documents = documents
         self.mistakes = mistakes
-        self.marks: check.Marks = {}
+        self.marks = Places(documents)
         self.site_row: schema.SiteIn | None = None
+        self.group_rows: tuple[Group, ...] = ()
         for name, document in documents.items():
             if document.value is not None and not isinstance(document.value, dict):
                 mistakes.add(document.mark(()), f"{name}.yaml maps names to values: write 'name: value'")
@@ -77,7 +100,7 @@ class Compiler:
         """Return the valid rows of every table, and the names of all rows, valid or not."""
         if not self.documents["site"].broken:
             self.site_row = self.row("site", schema.SiteIn, self.documents["site"].value or {}, ())
-        whole = not any(self.documents[table].broken for table in NODE_TABLES)
+        whole = not any(document.broken for table in NODE_TABLES for document in self.parts(table))
         nodes = self.nodes() if whole else []
         networks = [self.network(name, row, nodes) for name, row in self.rows("networks", schema.NetworkIn)]
         switches = [self.switch(name, row) for name, row in self.rows("switches", schema.SwitchIn)]
@@ -89,8 +112,28 @@ class Compiler:
             nodes=tuple(nodes),
             osimages=tuple(images),
             media=tuple(media),
-            written={table: self.written(table) for table in ("networks", "switches", "osimages", "media")},
+            written={
+                "nodes": frozenset(self.marks.own) if whole and self.marks.own else None,
+                **{table: self.written(table) for table in ("networks", "switches", "osimages", "media")},
+            },
+            site=rows.site(self.site_row, self.head_node(nodes)) if self.site_row else None,
+            groups=self.group_rows,
         )
+
+    def parts(self, table: str) -> list[Document]:
+        """Return a table's files."""
+        return [document for name, document in self.documents.items() if name.partition("/")[0] == table]
+
+    def in_order(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
+        """Return nodes in the inventory's order, as the quick way does: the bytes of no file depend on the way."""
+        by_name = {node.name: node for node in nodes}
+        pieces = [
+            shards.Piece(
+                table="nodes", digest="", entries=tuple((noderange.names(key), "") for key in document.value or {})
+            )
+            for document in self.parts("nodes")
+        ]
+        return tuple(by_name[name] for name in shards.in_order(pieces) if name in by_name)
 
     def written(self, table: str) -> frozenset[str] | None:
         """Return the names of all rows of a table; None where it cannot be read."""
@@ -99,16 +142,21 @@ class Compiler:
 
     def cluster(self, tables: check.Tables) -> Cluster:
         """Return the cluster; to be called when there is no mistake left."""
-        assert self.site_row is not None
-        master = next(node for node in tables.nodes if node.name == self.site_row.master)
+        assert tables.site is not None
         return Cluster(
-            site=site(self.site_row, master),
+            site=tables.site,
             networks=tables.networks,
             switches=tables.switches,
-            nodes=tables.nodes,
+            shards=(Whole(self.in_order(tables.nodes)),),
             osimages=tables.osimages,
             media=tables.media,
+            groups=tables.groups,
+            service_nodes=service_nodes(tables.nodes, {node.service_node or "" for node in tables.nodes}),
         )
+
+    def head_node(self, nodes: Iterable[Node]) -> Node | None:
+        """Return the head node."""
+        return next((node for node in nodes if self.site_row and node.name == self.site_row.master), None)
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
@@ -116,10 +164,8 @@ class Compiler:
         """Yield the valid rows of a table that is keyed by name."""
         document = self.documents[table]
         for name, content in (document.value or {}).items():
-            self.marks[(table, name, "")] = document.mark((name,))
             row = self.row(table, kind, content if content is not None else {}, (name,))
             if row is not None:
-                self.marks |= {(table, name, key): document.mark((name, key)) for key in content or {}}
                 yield name, row
 
     def row(self, table: str, kind: type[Row], content: Any, path: Path_) -> Row | None:
@@ -136,7 +182,7 @@ class Compiler:
     def name(self, table: str, name: str, mark: Mark | None = None) -> bool:
         """Return whether a row's name can be a host name; complain where it cannot."""
         try:
-            schema.host_name(name)
+            texts.host_name(name)
         except ValueError as error:
             self.mistakes.add(mark or self.documents[table].mark((name,)), str(error))
             return False
@@ -145,19 +191,13 @@ class Compiler:
     def network(self, name: str, row: schema.NetworkIn, nodes: list[Node]) -> Network:
         """Return a network; boot files come from the head node unless it says otherwise."""
         self.name("networks", name)
-        head = next((node.ip for node in nodes if self.site_row and node.name == self.site_row.master), None)
-        return Network(
-            name=name,
-            subnet=row.subnet,
-            gateway=row.gateway,
-            dynamic_range=row.dynamic_range,
-            next_server=row.next_server or head or row.subnet.network_address,
-        )
+        asked = self.site_row is not None and bool(self.site_row.nameservers)
+        return rows.network(name, row, self.head_node(nodes), asked=asked)
 
     def switch(self, name: str, row: schema.SwitchIn) -> Switch:
         """Return a switch; its name is a host name."""
         self.name("switches", name)
-        return Switch(name=name, ip=row.ip, ports=row.ports, community=row.community)
+        return rows.switch(name, row)
 
     def osimage(self, name: str, row: schema.OsImageIn) -> OsImage | None:
         """Return an osimage; its name says os, arch, method and profile."""
@@ -201,23 +241,17 @@ class Compiler:
         """Return the nodes in natural order: site defaults, then groups, then entries by noderange."""
         own = self.entries("nodes")
         self.machine_written(own)
-        defaults, groups = self.defaults(), self.groups()
         master = (self.documents["site"].value or {}).get("master")
         if isinstance(master, str) and master not in own:
             text = f"master {master!r} is no node in nodes.yaml{noderange.near(master, own)}"
             self.mistakes.add(self.documents["site"].mark(("master",)), text)
-        result = []
-        for name in noderange.natural(own):
-            cells = resolve.layered(own[name], groups, defaults)
-            self.marks |= {("nodes", name, ".".join(map(str, path))): cell.mark for path, cell in cells.items()}
-            row = resolve.typed(name, cells, self.marks[("nodes", name, "")], self.mistakes)
-            if row is not None:
-                result.append(finished(name, row))
-        return result
+        layers = resolve.Layers(groups=self.groups(), defaults=self.defaults())
+        self.marks.own, self.marks.layers = own, layers
+        made = (layers.node(name, own[name], self.marks.homes["nodes", name], self.mistakes) for name in natural(own))
+        return [node for node in made if node is not None]
 
-    def cells(self, table: str, content: Any, path: Path_) -> Cells:
+    def cells(self, document: Document, content: Any, path: Path_) -> Cells:
         """Return the attributes at a place of a document, each with its own place."""
-        document = self.documents[table]
         if content is None:
             return {}
         if not isinstance(content, dict):
@@ -230,8 +264,13 @@ class Compiler:
 
     def entries(self, table: str) -> dict[str, Cells]:
         """Return each node's own attributes: all the entries whose noderange names it, put together."""
-        document = self.documents[table]
         result: dict[str, Cells] = {}
+        for document in self.parts(table):
+            self.add_entries(table, document, result)
+        return result
+
+    def add_entries(self, table: str, document: Document, result: dict[str, Cells]) -> None:
+        """Add the entries of one file."""
         for key, content in (document.value or {}).items():
             mark = document.mark((key,))
             try:
@@ -242,12 +281,11 @@ class Compiler:
             if len(result) + len(names) > MOST_NODES:
                 self.mistakes.add(mark, f"{key}: more than {MOST_NODES:,} nodes are refused")
                 continue
-            cells = self.cells(table, content, (key,))
+            cells = self.cells(document, content, (key,))
             for name in names:
                 if self.name(table, name, mark):
                     self.put(result.setdefault(name, {}), cells, name)
-                    self.marks.setdefault((table, name, ""), mark)
-        return result
+                    self.marks.homes.setdefault((table, name), mark)
 
     def put(self, into: Cells, cells: Cells, name: str) -> None:
         """Add attributes; the same attribute from two entries is a mistake, for neither is the obvious winner."""
@@ -268,7 +306,7 @@ class Compiler:
                 if name not in own:
                     hints += 1
                     hint = noderange.near(name, own) if hints <= MOST_HINTS else ""
-                    mark = self.marks[(table, name, "")]
+                    mark = self.marks.homes[table, name]
                     self.mistakes.add(mark, f"{name} is no node in nodes.yaml{hint}: remove the entry")
                 elif table == "bootstate":
                     resolve.overlay(own[name], self.known(cells, schema.BootStateIn, name))
@@ -279,69 +317,48 @@ class Compiler:
         """Return the site's defaults."""
         content = (self.documents["site"].value or {}).get("defaults")
         plain = content if isinstance(content, dict) else {}  # the site's schema complains
-        return self.known(self.cells("site", plain, ("defaults",)), schema.NodeIn, "defaults")
+        return self.known(self.cells(self.documents["site"], plain, ("defaults",)), schema.NodeIn, "defaults")
 
     def groups(self) -> dict[str, Cells]:
-        """Return the attributes of each group."""
-        result = {}
-        for name, content in (self.documents["groups"].value or {}).items():
+        """Return the attributes of each group, with its own (``groups``, ``where``) among them."""
+        document, result, found = self.documents["groups"], dict[str, Cells](), list[Group]()
+        for name, content in (document.value or {}).items():
             self.name("groups", name)
-            cells = self.known(self.cells("groups", content, (name,)), schema.NodeIn, name)
-            nested = cells.pop(("groups",), None)
-            if nested is not None:
-                self.mistakes.add(nested.mark, "a group is in no groups: name them at the nodes", subject=name)
+            plain = content if isinstance(content, dict) else {}
+            own = {key: value for key, value in plain.items() if key in groups.OWN}
+            shared = {key: value for key, value in plain.items() if key not in own} if plain is content else content
+            cells = self.known(self.cells(document, shared, (name,)), schema.NodeIn, name)
+            row = self.row("groups", schema.GroupIn, own, (name,))
             result[name] = cells
+            if row is not None:
+                found.append(rows.group(name, row, groups.plain_vars(cells)))
+                cells |= self.cells(document, own, (name,))
+                complaints = [*groups.wrong(name, cells, found[-1])]
+                for mark, subject, text in complaints:
+                    self.mistakes.add(mark, text, subject=subject)
+                if complaints:
+                    cells.pop(("where",), None)  # nobody is asked what he has none of
+        for mark, subject, text in groups.between(result):
+            self.mistakes.add(mark, text, subject=subject)
+        for mark, subject, text in groups.slips(result):
+            self.mistakes.warn(mark, text, subject=subject)
+        self.group_rows = tuple(found)
         return result
 
     def known(self, cells: Mapping[Path_, resolve.Cell], kind: type[schema.Table], subject: str) -> Cells:
         """Return the attributes that a table has; the others are told here, once, and not again at each node."""
         result = {}
         for path, cell in cells.items():
-            if path[0] in kind.model_fields:
+            wrong = next(
+                (path[:length] for length in range(1, len(path) + 1) if not is_column(kind, path[:length])), None
+            )
+            if wrong is None:
                 result[path] = cell
             else:
-                self.mistakes.add(cell.mark, unknown_attribute(path[:1], kind), subject=subject)
+                self.mistakes.add(cell.mark, unknown_attribute(wrong, kind), subject=subject)
         return result
 
 
-def site(row: schema.SiteIn, master: Node) -> Site:
-    """Return the site with what follows from it filled in."""
-    return Site(
-        domain=row.domain,
-        master=row.master,
-        destdir=row.destdir,
-        nameservers=tuple(row.nameservers) or (master.ip,),
-        forwarders=tuple(row.forwarders),
-        ssh_key=row.ssh_key,
-        dns_contact=row.dns_contact or f"hostmaster.{row.domain}",
-    )
-
-
-def finished(name: str, row: schema.NodeIn) -> Node:
-    """Return the model's node."""
-    netboot = row.netboot
-    if netboot is Netboot.PXE and row.firmware == "uefi":
-        netboot = Netboot.GRUB  # PXELINUX is a BIOS program
-    return Node(
-        name=name,
-        groups=tuple(dict.fromkeys([*row.groups, "all"])),
-        aliases=tuple(row.aliases),
-        ip=row.ip,
-        mac=row.mac,
-        model=row.model,
-        firmware=row.firmware,
-        netboot=netboot,
-        osimage=row.osimage,
-        state=BootState(row.state),
-        console=Console(port=row.console.port, speed=row.console.speed) if row.console else None,
-        kernel_args=tuple(row.kernel_args),
-        bmc=bmc(name, row.bmc) if row.bmc else None,
-        port=SwitchPort(switch=row.port.switch, port=row.port.port) if row.port else None,
-        memory=row.memory,
-        nic=row.nic,
-    )
-
-
-def bmc(name: str, row: schema.BmcIn) -> Bmc:
-    """Return a node's BMC; its host name is ``<node>-ipmi``, as in the seed's tables."""
-    return Bmc(name=f"{name}-ipmi", address=row.address, user=row.user, password=row.password)
+def service_nodes(nodes: Iterable[Node], named: Collection[str]) -> tuple[tuple[str, IPv4Address], ...]:
+    """Return the nodes that some node names as its service node, by name, with their addresses."""
+    return tuple(sorted((node.name, node.ip) for node in nodes if node.name in named))

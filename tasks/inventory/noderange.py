@@ -5,11 +5,11 @@ Unlike xCAT: an unknown name is an error that names near matches, a reversed ran
 """
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tasks.inventory import noderange_parser as parser
+from tasks.inventory.model import natural_key
 from tasks.inventory.noderange_parser import (
     Comparison,
     Group,
@@ -22,7 +22,6 @@ from tasks.inventory.noderange_parser import (
     shortened,
 )
 
-PIECES = re.compile(r"([0-9]+)")
 SHOWN = 3  # unknown names that an error tells in full
 Attributes = Callable[[str, str], str | None]
 
@@ -30,19 +29,6 @@ Attributes = Callable[[str, str], str | None]
 def natural(names: Iterable[str]) -> list[str]:
     """Sort as people count: n2 before n10."""
     return sorted(names, key=natural_key)
-
-
-def natural_key(name: str) -> tuple[object, ...]:
-    """Return a key that compares the numbers in a name as numbers, however long they are.
-
-    Texts and numbers take turns, so that like is always compared with like.
-    """
-    key: list[object] = list(PIECES.split(name))
-    for index in range(1, len(key), 2):
-        digits = str(key[index])
-        plain = digits.lstrip("0")
-        key[index] = (len(plain), plain, len(digits))
-    return tuple(key)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -1,16 +1,27 @@
 """From files to the model: resolution order, types, references, duplicates, and every mistake at its place."""
 
-import json
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks import inventory
 from tasks.errors import InventoryError
-from tasks.inventory.model import BootState, Cluster, Console, Firmware, Netboot, SecretKind, SecretRef, SwitchPort
+from tasks.inventory.model import (
+    BootState,
+    Cluster,
+    Console,
+    Firmware,
+    Management,
+    Netboot,
+    Nic,
+    SecretKind,
+    SecretRef,
+    SwitchPort,
+    Vm,
+)
 
 Load = Callable[..., Cluster]
 Complaints = Callable[..., list[str]]
@@ -35,7 +46,7 @@ def test_the_sample_is_the_seeds_cluster(cluster: Cluster) -> None:
     assert (node.bmc.name, node.bmc.address, node.bmc.user) == ("n05-ipmi", IPv4Address("10.1.0.115"), "root")
     assert node.bmc.password == SecretRef(kind=SecretKind.ENV, where="BOOTMILL_BMC_PASSWORD")
     assert (node.port, node.console) == (SwitchPort(switch="linksys-mgt", port="5"), Console(port=0, speed=115200))
-    assert (node.groups, node.model, node.state) == (("compute", "pe2950", "all"), "PE 2950", BootState.NETBOOT)
+    assert (node.groups, node.model, node.state) == (("compute", "pe2950", "uefi", "all"), "PE 2950", BootState.NETBOOT)
     assert cluster.site.nameservers == (IPv4Address("10.1.0.1"),)
     assert cluster.site.dns_contact == "hostmaster.renci.ben"
     assert cluster.networks[0].next_server == IPv4Address("10.1.0.1")
@@ -80,6 +91,44 @@ def test_compound_attributes_are_merged_part_by_part(load: Load) -> None:
     assert (two.address, two.user, str(two.password)) == (IPv4Address("10.1.0.112"), "own", "env:P")
     assert three is None
     assert cluster.node("n1").console == Console(port=1, speed=9600)
+
+
+def test_nics_are_merged_nic_by_nic(load: Load) -> None:
+    """A node may change one value of one NIC; a NIC, or all, are taken away by nothing; expressions are inside."""
+    cluster = load(
+        site=f"{SITE}defaults: {{nics: {{eth1: {{mtu: 9000}}}}}}\n",
+        groups="a:\n  nics:\n    eth1: {ip: '10.1.0.{{ 100 + n[0] }}', names: ['{{ name }}-st', 'st{{ n[0] }}']}\n"
+        "    ib0: {vlan: 7}\n",
+        nodes=HEAD.replace("}", ", nics: ~}")
+        + "n[1-4]: {groups: a, ip: '10.1.0.{{ 10 + n[0] }}'}\n"
+        + "n2: {nics: {eth1: {mtu: 1500, names: a}, eth2: {mac: 00:18:8b:f8:e3:58}}}\nn3: {nics: {ib0: ~}}\n"
+        + "n4: {nics: ~}\n",
+    )
+    one, two, three, four = (cluster.node(f"n{number}").nics for number in range(1, 5))
+    eth1 = Nic(name="eth1", names=("n1-st", "st1"), ip=IPv4Address("10.1.0.101"), mtu=9000)
+    assert one == (eth1, Nic(name="ib0", names=("n1-ib0",), vlan=7))
+    assert two == (
+        replace(eth1, names=("a",), ip=IPv4Address("10.1.0.102"), mtu=1500),
+        Nic(name="ib0", names=("n2-ib0",), vlan=7),
+        Nic(name="eth2", names=("n2-eth2",), mac="00:18:8b:f8:e3:58"),
+    )
+    assert [nic.name for nic in three] == ["eth1"]
+    assert (four, cluster.node("mgt").nics) == ((), ())
+
+
+def test_other_new_attributes(load: Load) -> None:
+    """Variables and virtual machines are merged part by part; IPv6, management and service nodes are resolved too."""
+    cluster = load(
+        networks="mgmt: {subnet: 10.1.0.0/24, subnet6: 'fd00:1::/64'}\n",
+        groups="g: {vars: {rack: r1, row: a}, vm: {cpus: 2, host: mgt}, management: kvm, ip6: 'fd00:1::{{ n[0] }}'}\n",
+        nodes="mgt: {ip: 10.1.0.1}\nn[1-2]: {groups: g, ip: '10.1.0.{{ 10 + n[0] }}', service_node: mgt}\n"
+        "n2: {vars: {row: ~, slot: '{{ n[0] }}'}, vm: {disk: 20G}}\n",
+    )
+    two = cluster.node("n2")
+    assert (two.vars, two.vm) == ((("rack", "r1"), ("slot", "2")), Vm(host="mgt", cpus=2, disk="20G"))
+    assert (two.management, str(two.ip6), two.service_node) == (Management.KVM, "fd00:1::2", "mgt")
+    assert cluster.service_nodes == (("mgt", IPv4Address("10.1.0.1")),)
+    assert cluster.network_of(IPv6Address("fd00:1::77")).name == "mgmt"
 
 
 def test_defaults_alone_give_no_machine_a_bmc(load: Load) -> None:
@@ -138,15 +187,6 @@ n07:
     assert complaints(nodes=nodes) == [
         "inventory/nodes.yaml:12:8: n07: mac 00:18:8b:f8:e3:58 belongs to n03 already (line 9)"
     ]
-
-
-MISTAKES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "mistakes.json").read_text())
-
-
-@pytest.mark.parametrize("case", MISTAKES, ids=[str(case["files"])[:70] for case in MISTAKES])
-def test_mistakes(complaints: Complaints, case: dict[str, Any]) -> None:
-    """Each mistake in any table is one line: the place, whom it concerns, what is wrong, what may have been meant."""
-    assert complaints(**case["files"]) == case["mistakes"]
 
 
 SECRETS = [
@@ -276,3 +316,27 @@ def test_an_inventory_in_another_place_names_that_place(tmp_path: Path) -> None:
         f"{tmp_path}/{table}.yaml:1:1: is missing: copy the sample from Bootmill's inventory/"
         for table in ("networks", "nodes", "site")
     ]
+
+
+def test_a_link_local_gateway_is_one(complaints: Callable[..., list[str]]) -> None:
+    """Most IPv6 routers are known by an address of no subnet."""
+    networks = "mgmt: {subnet: 10.1.0.0/24, subnet6: 'fd00::/64', gateway6: 'fe80::1'}\n"
+    assert complaints(networks=networks) == []
+
+
+HOMES = "mgmt: {subnet: 10.1.0.0/24}\nib: {subnet: 10.2.0.0/24}\nbmc: {subnet: 10.3.0.0/24, next_server: 10.3.0.9}\n"
+
+
+@pytest.mark.parametrize(
+    ("site", "asked"), [(SITE, ["", "10.2.0.1", "10.3.0.1"]), (f"{SITE}nameservers: [10.1.0.9]\n", ["", "", ""])]
+)
+def test_a_head_node_is_asked_where_it_is_at_home(load: Load, site: str, asked: list[str]) -> None:
+    """Boot files and names come from its address in the network, where nobody else is named."""
+    nics = "ib0: {ip: 10.2.0.1}, eth2: {ip: 10.3.0.1}"
+    networks = HOMES + "far: {subnet: 10.4.0.0/24}\nown: {subnet: 10.5.0.0/24, nameservers: [10.5.0.9]}\n"
+    nodes = f"mgt: {{ip: 10.1.0.1, nics: {{{nics}, eth5: {{ip: 10.5.0.1}}}}}}\n"
+    cluster = load(site=site, nodes=nodes, networks=networks)
+    found = [str(network.next_server) for network in cluster.networks]
+    assert found == ["10.1.0.1", "10.2.0.1", "10.3.0.9", "10.1.0.1", "10.5.0.1"]
+    names = [" ".join(map(str, network.nameservers)) for network in cluster.networks]
+    assert names == [*asked, "", "10.5.0.9"]  # none: the site's

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tasks.inventory.load import Document, Path_
-from tasks.inventory.load import read as read_file
 from tasks.inventory.model import SecretKind, SecretRef
+from tasks.inventory.reading import Document, Path_
+from tasks.inventory.reading import read as read_file
 
 
 def read(tmp_path: Path, text: str | bytes) -> Document:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,12 +24,12 @@ NOWHERE = -1  # the place of values that are read over: no list has such an item
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )
+UNPLAIN = re.compile(f"{FORBIDDEN.pattern}|[\n\t]")
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 Path_ = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in the inventory."""
 
     file: str
@@ -250,7 +250,7 @@ class Builder:
 
     def one_line(self, event: yaml.ScalarEvent) -> None:
         """Complain about what an escape or a block scalar may bring in: no value of ours has more than one line."""
-        found = FORBIDDEN.search(event.value) or re.search(r"[\n\t]", event.value)
+        found = UNPLAIN.search(event.value)
         if found:
             what = "a line break" if found[0] == "\n" else f"the control character U+{ord(found[0]):04X}"
             self.complain(event, f"this text holds {what}: write one plain line")
@@ -263,3 +263,70 @@ class Builder:
             return SecretRef(kind=SecretKind(kind), where=where)
         self.complain(event, "a secret is a reference: write !secret env:NAME or !secret file:PATH")
         return None
+
+
+# -- without places ------------------------------------------------------------------------------------------------
+
+
+class UnsureError(Exception):
+    """The quick way cannot tell whether the inventory is right: the thorough one looks, and says what is wrong."""
+
+
+def plain(text: str) -> dict[str, Any]:
+    """Return the mapping that a text holds, without places and complaints, in a third of the time of `read`.
+
+    Whatever is unusual (an anchor, a tag, a key that is written twice, a control character) is an `UnsureError`.
+    """
+    if FORBIDDEN.search(text):
+        raise UnsureError  # a control character
+    events = yaml.parse(text, Loader=Loader)
+    try:
+        next(events)
+        if isinstance(next(events), yaml.StreamEndEvent):
+            return {}
+        value = plain_value(next(events), events, 0)
+        next(events)
+        if not isinstance(next(events), yaml.StreamEndEvent):
+            raise UnsureError  # a second document
+    except yaml.YAMLError as error:
+        raise UnsureError from error  # broken YAML
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UnsureError  # no mapping
+    return value
+
+
+def plain_value(event: Any, events: Iterator[Any], depth: int) -> Any:
+    """Return the value that begins with an event."""
+    if depth > MAX_DEPTH or event.anchor:
+        raise UnsureError  # deep nesting or an anchor
+    if isinstance(event, yaml.ScalarEvent):
+        return plain_scalar(event)
+    if event.tag:
+        raise UnsureError  # a tag
+    if isinstance(event, yaml.SequenceStartEvent):
+        items = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(plain_value(event, events, depth + 1))
+        return items
+    result: dict[str, Any] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        key = event.value if isinstance(event, yaml.ScalarEvent) and not event.tag and not event.anchor else None
+        if key is None or key in result or key == "<<" or "\n" in key or "\t" in key or FORBIDDEN.search(key):
+            raise UnsureError  # a key that is no plain word, or is written twice
+        result[key] = plain_value(next(events), events, depth + 1)
+    return result
+
+
+def plain_scalar(event: Any) -> str | SecretRef | None:
+    """Return a scalar as `Builder.scalar` does."""
+    text: str = event.value
+    if "\n" in text or "\t" in text or (event.style and FORBIDDEN.search(text)):
+        raise UnsureError  # more than one line
+    if event.tag:
+        kind, _, where = text.partition(":")
+        if event.tag != "!secret" or kind not in SecretKind.__members__.values() or not where:
+            raise UnsureError  # a tag
+        return SecretRef(kind=SecretKind(kind), where=where)
+    return None if not event.style and text in NULLS else text
