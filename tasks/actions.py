@@ -3,30 +3,25 @@
 `rule()` declares an artefact (files from files); `command()` declares an act upon the world (power, nodeset).
 """
 
-import ast
 import hashlib
+import importlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 from doit.reporter import ConsoleReporter
 
-from tasks import files, paths, record
+from tasks import files, graph, paths, record
 from tasks.errors import BootmillError, InventoryError
+from tasks.recipe import recipe
 
 TaskDict = dict[str, Any]
-HERE = Path(__file__).parent
-# These say how bytes are written or processes are started, not which: no artefact's content depends on them.
-DOORS = frozenset(
-    f"tasks.{name}" for name in ("actions", "errors", "files", "inventory.model", "paths", "record", "run", "system")
-)
 
 
 def rule(
@@ -37,34 +32,41 @@ def rule(
     args: tuple[object, ...] = (),
     inputs: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
+    folders: Iterable[Path] = (),
     after: Iterable[str] = (),
     salt: object = None,
-    published: Callable[[], Iterable[Path]] = tuple,
+    watched: Iterable[Path] = (),
+    published: tuple[Path, Path] | None = None,
+    stands_for: object = None,
+    code: str = "",
 ) -> TaskDict:
     """Declare one artefact: what it is made from, where it lies, which function makes it.
 
     It is made again when an input file's content, the digest of `args`, or the code and templates behind `run`
-    change, or when an output (or a file that `published` names) is gone or was altered.  `after` names tasks that go
-    first although no file leads here from them; `salt` counts like an argument without being passed (the size and
-    date of a file that is too big to hash).
+    change, or when an output is gone or was altered, or one of the files that a manifest names: `published` is the
+    manifest and the folder that its names are below.  `after` names tasks that go first although no file leads here
+    from them; `salt` counts like an argument without being passed (the size and date of a file that is too big to
+    hash); `folders` are outputs that hold very many files (`record.looks`); `watched` names files outside of the
+    checkout whose look decides what is declared.  `stands_for` is digested in place of `args`, and `code` is the
+    module in place of `run`'s.
     """
-    task = f"{run.__module__}.{run.__name__}:{name}"
-    made_from = digest((args, salt))
-    depends = sorted({*map(str, inputs), *recipe(run.__module__)})
-    targets = list(outputs)
-
-    def all_outputs() -> list[Path]:
-        return [*targets, *published()]
-
+    module = code or run.__module__
+    task = f"{module}.{run.__name__}:{name}"
+    made_from = digest((args if stands_for is None else stands_for, salt))
+    depends = sorted({*map(str, inputs), *recipe(module)})
+    targets = [str(path) for path in outputs]
+    made = [*targets, *(f"{path}/" for path in folders)]
+    listing = [*map(str, published or ())]
+    graph.watch(map(str, watched))
     return {
         "name": name,
         "doc": doc,
-        "actions": [(run_action, [task, made_from, depends, all_outputs, run, args])],
+        "actions": [(run_action, [task, made_from, depends, made, listing, run, args])],
         "file_dep": depends,
-        "targets": [str(path) for path in targets],
-        "uptodate": [(record.holds, [task, made_from, depends, all_outputs])],
+        "targets": targets,
+        "uptodate": [(record.holds, [task, made_from, depends, made, listing])],
         "task_dep": list(after),
-        "clean": [(clean, [targets])],
+        "clean": [(clean, [made])],
     }
 
 
@@ -74,15 +76,18 @@ def single(task: TaskDict) -> TaskDict:
 
 
 def command(
-    run: Callable[..., None],
+    run: str,
     *,
     args: tuple[object, ...] = (),
     after: Iterable[str] = (),
     words: bool = True,
+    options: Iterable[str] = (),
 ) -> TaskDict:
     """Declare an act upon the world: it runs whenever it is called, and speaks for itself.
 
-    With `words`, `run` gets what the user typed behind the task's name as its last argument, a list of strings.
+    `run` names a function, ``module:function``, that is imported when the command is called: what is not called costs
+    nothing.  With `words` it gets what the user typed behind the task's name as its last argument, a list of strings.
+    `options` may stand before the words (behind them anything may): ``--json``, ``-d``, with a value ``-w=``.
     """
     task: TaskDict = {
         "actions": [(run_command, [run, args])],
@@ -90,14 +95,15 @@ def command(
         "verbosity": 2,
         "task_dep": list(after),
     }
-    return {**task, "pos_arg": "words"} if words else task
+    return {**task, "pos_arg": "words", "options": list(options)} if words else task
 
 
 def run_action(
     task: str,
     made_from: str,
     inputs: list[str],
-    outputs: Callable[[], Iterable[Path]],
+    outputs: list[str],
+    published: list[str],
     run: Callable[..., None],
     args: tuple[object, ...],
 ) -> TaskFailed | None:
@@ -109,7 +115,7 @@ def run_action(
         with files.locked(paths.BUILD / ".locks" / task):
             state = record.begin(task, made_from, inputs)
             run(*args)
-            record.end(task, state, outputs())
+            record.end(task, state, record.all_outputs(outputs, published))
     except BootmillError as error:
         return TaskFailed(str(error), report=True)
     except KeyboardInterrupt:
@@ -119,26 +125,39 @@ def run_action(
     return None
 
 
-def run_command(
-    run: Callable[..., None], args: tuple[object, ...], words: list[str] | None = None
-) -> TaskFailed | None:
+def run_command(run: str, args: tuple[object, ...], words: list[str] | None = None) -> TaskFailed | None:
     """Perform an act; a `BootmillError` becomes a clean failure with exit code 1."""
     sys.stdout.flush()
+    module, _, function = run.partition(":")
     try:
-        run(*args, *([words] if words is not None else []))
+        act = getattr(importlib.import_module(module), function)
+        act(*args, *([as_typed(words)] if words is not None else []))
     except BootmillError as error:
         return TaskFailed(str(error))
+    except BrokenPipeError:  # whoever read us has read enough: doit plan | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    except OSError as error:
+        return TaskFailed(f"{error.filename or run}: {error.strerror or error}")
     return None
 
 
-def clean(outputs: list[Path]) -> None:
+def as_typed(words: list[str]) -> list[str]:
+    """Return the words with those that have ``=`` in them (``mgt==ipmi``): doit keeps them for its own variables."""
+    typed = sys.argv[1:]
+    kept = [word for word in typed if "=" in word and not word.startswith("-")]
+    return (
+        sorted([*kept, *words], key=lambda word: typed.index(word) if word in typed else len(typed)) if kept else words
+    )
+
+
+def clean(outputs: list[str]) -> None:
     """Remove an artefact, be it a file or a tree; outside build/ (``destdir: /``) nothing is ever removed."""
-    for path in outputs:
+    for path in map(Path, outputs):
         if path.is_relative_to(paths.BUILD):
             files.remove_tree(path)
 
 
-def digest(args: tuple[object, ...]) -> str:
+def digest(args: object) -> str:
     """Return what changes when the artefact's slice of the model changes.
 
     The model is frozen dataclasses, tuples and enums all the way down, so its repr is canonical.
@@ -146,44 +165,19 @@ def digest(args: tuple[object, ...]) -> str:
     return hashlib.sha256(repr(args).encode()).hexdigest()
 
 
-# -- code is an input ------------------------------------------------------------------------------------------------
+def table(namespace: dict[str, Any]) -> None:
+    """Hand dodo.py's tasks to doit: its ``task_*`` functions are called only where something changed."""
+    creators = {name.removeprefix("task_"): value for name, value in namespace.items() if name.startswith("task_")}
+    for name in creators:
+        del namespace[f"task_{name}"]
+    with loading():  # doit opens its database before it asks for tasks: there has to be a build/
+        tasks = graph.Table(creators)
 
+    def task_table() -> Iterator[TaskDict]:
+        with loading():
+            yield from tasks.tasks()
 
-def recipe(module: str) -> set[str]:
-    """Return the source files behind a module: itself, what it imports of tasks/ (doors apart), its templates."""
-    found: set[str] = set()
-    todo = [module]
-    while todo:
-        source = source_of(todo.pop())
-        if source is None or str(source) in found:
-            continue
-        found.add(str(source))
-        if source.name != "__init__.py":
-            todo.extend(name for name in imports(source) if name not in DOORS)
-    for path in [Path(name) for name in found]:
-        found.update(str(template) for template in (path.parent / "templates").glob(f"{path.stem}*.j2"))
-    return found
-
-
-def source_of(module: str) -> Path | None:
-    """Return the file of a module of ours, relative to the working directory where it lies below it."""
-    path = HERE.joinpath(*module.split(".")[1:]).with_suffix(".py")
-    if not module.startswith("tasks.") or not path.is_file():
-        return None
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-@cache
-def imports(source: Path) -> tuple[str, ...]:
-    """Return the modules that a source file imports, read statically: nothing is executed."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-            names.extend(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(name for name in names if name.startswith("tasks."))
+    namespace["task_table"] = task_table
 
 
 # -- loading and telling ---------------------------------------------------------------------------------------------
@@ -281,8 +275,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]  # doit is untyped
 
     def __init__(self, outstream: Any, options: Any) -> None:
         """Look once whether a person is watching."""
-        super().__init__(outstream, options)
-        self.live = bool(getattr(outstream, "isatty", lambda: False)())
+        super().__init__(sys.stderr if "--json" in sys.argv else outstream, options)  # a command's JSON stays alone
+        self.live = bool(getattr(self.outstream, "isatty", lambda: False)())
         self.colour = self.live and not os.environ.get("NO_COLOR")
         self.begun = process_start()
         self.started: dict[str, float] = {}

@@ -4,6 +4,7 @@ Everything is written beside its final place and renamed.  What a killed run lea
 ``.`` and ends in ``.partial``; the next run of the same task removes it.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -29,10 +30,11 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
-def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> bool:
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644, durable: bool = True) -> bool:
     """Write a file beside its place and rename it; leave it alone where it holds these bytes already.
 
-    Returns whether anything changed.  Readers see the old content or the new one, never a mixture.
+    Returns whether anything changed.  Readers see the old content or the new one, never a mixture.  Not `durable`: one
+    of very many files, nobody waits for the disk; after a power failure it may be empty, which its record notices.
     """
     content = data.encode() if isinstance(data, str) else data
     try:
@@ -40,9 +42,37 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> bool:
             return False
     except (FileNotFoundError, NotADirectoryError):
         pass
-    with replacing(path, mode=mode) as out:
+    with replacing(path, mode=mode, durable=durable) as out:
         out.write(content)
     return True
+
+
+def write_quickly(path: Path, data: bytes) -> None:
+    """Write a file beside its place and rename it, without waiting for the disk: for what can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def names_in(folder: Path) -> frozenset[str]:
+    """Return the names in a folder; none where there is no folder."""
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208  # ten thousand names, not ten thousand Paths
+    except OSError:
+        return frozenset()
+
+
+def put(path: str, content: bytes, *, old: str) -> None:
+    """Write one of very many files into a new tree; where the old tree's says the same it is taken over as it is."""
+    if old:
+        with open(old, "rb") as file:  # noqa: PTH123  # as above
+            same = file.read() == content
+        if same:
+            os.link(old, path)
+            return
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(content)
 
 
 def is_ours(path: Path) -> bool:
@@ -51,16 +81,17 @@ def is_ours(path: Path) -> bool:
         return OURS.search(file.read(256)) is not None
 
 
-def write_ours(path: Path, text: str) -> bool:
+def write_ours(path: Path, text: str | bytes, *, durable: bool = True) -> bool:
     """Write a text that may lie where a person's own file is: that one is never replaced, it is an error."""
-    if path.exists() and not is_ours(path) and path.read_bytes() != text.encode():
+    content = text.encode() if isinstance(text, str) else text
+    if path.exists() and not is_ours(path) and path.read_bytes() != content:
         message = f"{path} is there and was not made by Bootmill: its content would be lost"
         raise BootmillError(message, hint=f"keep what you need of it, then: mv {path} {path}.before-bootmill")
-    return write_atomic(path, text)
+    return write_atomic(path, content, durable=durable)
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +108,8 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
             os.fchmod(out.fileno(), mode)
             yield out
             out.flush()
-            os.fsync(out.fileno())
+            if durable:
+                os.fsync(out.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -117,6 +149,12 @@ def remove_tree(path: Path) -> None:
         for folder, _, _ in os.walk(path):
             Path(folder).chmod(0o700)
         shutil.rmtree(path)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing any more."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def place(source: Path, target: Path) -> None:

@@ -4,9 +4,13 @@ Published files lie under `site.destdir` as under DESTDIR of a Makefile: ``build
 ``/tftpboot/…`` itself where a head node says ``destdir: /``.  Work files always lie under ``build/``.
 """
 
-from pathlib import Path, PurePosixPath
+from __future__ import annotations
 
-from tasks.inventory.model import Media, Node, OsImage, Site
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.inventory.model import Media, Node, OsImage, Site
 
 INVENTORY = Path("inventory")
 BUILD = Path("build")
@@ -15,6 +19,8 @@ REPORTS = BUILD / "reports"
 MENUS = BUILD / "menus"
 CACHE = BUILD / "cache"
 LAB = BUILD / "lab"
+COMPILED = BUILD / ".compiled"
+SERIALS = INVENTORY / "serials.yaml"  # what our zones' serials are; written by Bootmill, not an input
 
 
 def under_destdir(site: Site, path: str) -> Path:
@@ -45,6 +51,36 @@ def dhcpd_conf(site: Site) -> Path:
     return under_destdir(site, "/etc/dhcp/dhcpd.conf")
 
 
+def dhcpd6_conf(site: Site) -> Path:
+    """Return ISC dhcpd's configuration for DHCPv6."""
+    return under_destdir(site, "/etc/dhcp/dhcpd6.conf")
+
+
+def kea4_conf(site: Site) -> Path:
+    """Return the configuration of Kea's DHCPv4 server."""
+    return under_destdir(site, "/etc/kea/kea-dhcp4.conf")
+
+
+def kea6_conf(site: Site) -> Path:
+    """Return the configuration of Kea's DHCPv6 server."""
+    return under_destdir(site, "/etc/kea/kea-dhcp6.conf")
+
+
+def kea_reservations(site: Site, name: str) -> Path:
+    """Return the file that a subnet of Kea's includes."""
+    return under_destdir(site, f"/etc/kea/bootmill/{name}.json")
+
+
+def dnsmasq_conf(site: Site) -> Path:
+    """Return what dnsmasq reads at its start."""
+    return under_destdir(site, "/etc/dnsmasq.d/bootmill.conf")
+
+
+def dnsmasq_hosts(site: Site) -> Path:
+    """Return the machines that dnsmasq knows; not in dnsmasq.d, where every file is taken for a configuration."""
+    return under_destdir(site, "/etc/dnsmasq-hosts/bootmill")
+
+
 def named_conf(site: Site) -> Path:
     """Return the part of named.conf that declares our zones."""
     return under_destdir(site, "/etc/bind/named.conf.bootmill")
@@ -55,9 +91,34 @@ def named_options(site: Site) -> Path:
     return under_destdir(site, "/etc/bind/named.conf.bootmill-options")
 
 
+def named_secondary(site: Site) -> Path:
+    """Return what the named.conf of the secondary name servers includes."""
+    return under_destdir(site, "/etc/bind/named.conf.bootmill-secondary")
+
+
 def zone_dir(site: Site) -> Path:
     """Return the folder of zone files."""
     return under_destdir(site, "/etc/bind/zones")
+
+
+def chrony_conf(site: Site) -> Path:
+    """Return the part of the head node's chrony.conf that serves the time to the cluster."""
+    return under_destdir(site, "/etc/chrony/conf.d/bootmill.conf")
+
+
+def nfs_exports(site: Site) -> Path:
+    """Return the folders that the head node exports."""
+    return under_destdir(site, "/etc/exports.d/bootmill.exports")
+
+
+def node_files(site: Site) -> Path:
+    """Return the folder of what belongs into the /etc of nodes: a folder for each network."""
+    return under_destdir(site, "/etc/bootmill/nodes")
+
+
+def node_file(site: Site, network: str, name: str) -> Path:
+    """Return a file for the /etc of a network's nodes: resolv.conf, chrony.conf."""
+    return node_files(site) / network / name
 
 
 def nginx_conf(site: Site) -> Path:
@@ -68,6 +129,11 @@ def nginx_conf(site: Site) -> Path:
 def tftpd_defaults(site: Site) -> Path:
     """Return the settings with which Debian starts tftpd-hpa."""
     return under_destdir(site, "/etc/default/tftpd-hpa")
+
+
+def for_tools(site: Site, name: str) -> Path:
+    """Return a file for tools that are not ours (Ansible, ssh, …): none reads it until a person says so."""
+    return under_destdir(site, f"/etc/bootmill/{name}")
 
 
 # -- media -----------------------------------------------------------------------------------------------------------
@@ -177,6 +243,10 @@ def root_image_url_path(image: OsImage, digest: str) -> PurePosixPath:
 def root_image_tftp_path(image: OsImage, digest: str) -> PurePosixPath:
     """Return the same root image below the TFTP root: what a node falls back to when HTTP fails."""
     return PurePosixPath("boot") / image.name / digest[:16] / "rootimg.cpio.gz"
+
+
+# The boot programs below the TFTP root that the stage step publishes and the configuration step may name.
+BOOT_PROGRAMS = ("pxelinux.0", "grub/grubia32.efi", "grub/grubx64.efi", "ipxe/undionly.kpxe", "ipxe/snponly.efi")
 
 
 def menu_manifest() -> Path:

@@ -6,13 +6,16 @@ and written, whole, after it ended; it also knows the outputs: a file that was d
 """
 
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tasks import files, paths
+from tasks.listing import listed
 
+MANY = 1000  # files in a folder that are looked at one by one
 RECORDS = paths.BUILD / ".done"
 State = dict[str, object]
 
@@ -28,12 +31,21 @@ def begin(task: str, made_from: str, inputs: Sequence[str]) -> State:
     return {"from": made_from, "inputs": {name: content(Path(name)) for name in inputs}}
 
 
-def end(task: str, state: State, outputs: Iterable[Path]) -> None:
+def end(task: str, state: State, outputs: Iterable[str]) -> None:
     """Write the record: the task has ended well, and these are its outputs."""
     files.write_atomic(record_of(task), json.dumps({**state, "outputs": looks(outputs)}) + "\n")
 
 
-def holds(key: str, made_from: str, inputs: Sequence[str], outputs: Callable[[], Iterable[Path]]) -> bool:
+def all_outputs(outputs: Iterable[str], published: Sequence[str]) -> list[str]:
+    """Return an artefact's files; `published` is a manifest and the folder that the names in it are below, or empty."""
+    found = [*outputs]
+    if published:
+        manifest, folder = published
+        found += [str(Path(folder) / name.lstrip("/")) for name in listed(Path(manifest))]
+    return found
+
+
+def holds(key: str, made_from: str, inputs: Sequence[str], outputs: Sequence[str], published: Sequence[str]) -> bool:
     """Whether an artefact is what this recipe and these inputs make, and is still as it was made.
 
     (Not `task`: doit hands its own task object to a parameter of that name.)
@@ -44,7 +56,7 @@ def holds(key: str, made_from: str, inputs: Sequence[str], outputs: Callable[[],
             return False
         if any(not unchanged(Path(name), state["inputs"][name]) for name in inputs):
             return False
-        return bool(state["outputs"] == looks(outputs()))
+        return bool(state["outputs"] == looks(all_outputs(outputs, published)))
     except (OSError, ValueError, KeyError, TypeError, IndexError):  # no record, or none of this version
         return False
 
@@ -67,9 +79,31 @@ def unchanged(path: Path, known: list[object]) -> bool:
     return known[:2] == [stat.st_size, stat.st_mtime_ns] or (bool(known) and known[2] == files.sha256(path))
 
 
-def looks(outputs: Iterable[Path]) -> dict[str, object]:
-    """Return how outputs look from outside: size and date of a file, a digest over those of everything in a tree."""
-    return {str(path): look(path) for path in outputs}
+def looks(outputs: Iterable[str]) -> dict[str, object]:
+    """Return how outputs look from outside: size and date of a file, a digest over those of everything in a tree.
+
+    A name with a slash at its end is a folder that may hold very many files: above `MANY`, its own date says whether
+    one came, left or was replaced, and one that was written into is not noticed.
+    """
+    return {path: look_of_folder(path) if path.endswith("/") else look(Path(path)) for path in outputs}
+
+
+def look_of_folder(path: str) -> object:
+    """Return how a folder that may hold very many files looks."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a Path loses the slash
+        with os.scandir(path) as entries:
+            some = [*itertools.islice(entries, MANY + 1)]
+        each = looks_of(some) if len(some) <= MANY else []
+    except OSError:
+        return None
+    return [status.st_ino, status.st_mtime_ns, *each]
+
+
+def looks_of(entries: Iterable[os.DirEntry[str]]) -> list[str]:
+    """Return how the files of a folder look, sorted by name."""
+    found = ((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
+    return sorted(f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in found)
 
 
 def look(path: Path) -> object:

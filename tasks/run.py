@@ -40,6 +40,15 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PATH": PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", **keep, **(extra or {})}
 
 
+def libraries(program: str | Path) -> dict[str, str]:
+    """Return where a program that was only unpacked (tasks.system says why) finds the libraries unpacked beside it."""
+    found = shutil.which(program, path=PATH)
+    if found is None or not Path(found).is_relative_to(system.DAEMONS):
+        return {}
+    folders = ":".join(map(str, sorted(system.DAEMONS.glob("usr/lib/*-linux-gnu*"))))
+    return {"LD_LIBRARY_PATH": folders} if folders else {}
+
+
 def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent dies, even by SIGKILL (prctl(2))."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -50,7 +59,7 @@ def which(program: str) -> str:
     found = shutil.which(program, path=PATH)
     if found is None:
         message = f"{program} is not installed"
-        hint = f"apt-get install {system.package_of(program)}   (or: python3 -m tasks doctor)"
+        hint = system.remedy(program)
         raise MissingToolError(message, hint=hint)
     return found
 
@@ -71,6 +80,7 @@ def run(
     `check` is false; a run longer than `timeout` seconds is one always.
     """
     words = [which(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
+    env = {**libraries(words[0]), **(env or {})}
     try:
         done = subprocess.run(
             words,
@@ -108,7 +118,7 @@ def start(
     words = [which(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
     return subprocess.Popen(
         words,
-        env=environment(env),
+        env=environment({**libraries(words[0]), **(env or {})}),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from tasks import actions
+from tasks import actions, recipe
 from tasks.errors import BootmillError, InventoryError
 
 
@@ -21,7 +21,7 @@ def refuse(*_: object) -> None:
 
 def test_code_and_templates_are_inputs() -> None:
     """The initrd depends on its step's modules, on the codec that packs it and on its templates, not on other steps."""
-    sources = actions.recipe("tasks.initrd.collect")
+    sources = recipe.recipe("tasks.initrd.collect")
     assert {
         "tasks/initrd/collect.py",
         "tasks/initrd/closure.py",
@@ -34,7 +34,7 @@ def test_code_and_templates_are_inputs() -> None:
 
 def test_doors_are_no_inputs() -> None:
     """How a file is written does not change what is in it: a new lock in files.py rebuilds no image."""
-    assert not {"tasks/files.py", "tasks/run.py", "tasks/errors.py"} & actions.recipe("tasks.initrd.collect")
+    assert not {"tasks/files.py", "tasks/run.py", "tasks/errors.py"} & recipe.recipe("tasks.initrd.collect")
 
 
 def test_arguments_and_salt_count() -> None:
@@ -47,7 +47,7 @@ def test_arguments_and_salt_count() -> None:
 def test_a_users_mistake_is_a_failure_without_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A BootmillError becomes a failed task with message and remedy."""
     monkeypatch.chdir(tmp_path)
-    failed = actions.run_action("name", "", [], tuple, refuse, ())
+    failed = actions.run_action("name", "", [], [], [], refuse, ())
     assert isinstance(failed, TaskFailed)
     assert failed.message == "no such medium\n    insert one"
 
@@ -59,7 +59,7 @@ def test_a_full_disk_is_a_failure_without_traceback(tmp_path: Path, monkeypatch:
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    failed = actions.run_action("name", "", [], tuple, full, ())
+    failed = actions.run_action("name", "", [], [], [], full, ())
     assert isinstance(failed, TaskFailed)
     assert failed.message == "name: No space left on device"
 

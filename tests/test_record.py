@@ -18,20 +18,18 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def outputs() -> list[Path]:
-    """Return the outputs."""
-    return [Path("out")]
+OUTPUTS = ["out"]
 
 
 def make(made_from: str = "recipe") -> None:
     """Make the artefact from what is there."""
     state = record.begin("task", made_from, ["in"])
-    record.end("task", state, outputs())
+    record.end("task", state, OUTPUTS)
 
 
 def holds(made_from: str = "recipe") -> bool:
     """Whether the artefact is up to date."""
-    return record.holds("task", made_from, ["in"], outputs)
+    return record.holds("task", made_from, ["in"], OUTPUTS, [])
 
 
 def test_what_was_made_holds(source: Path) -> None:
@@ -81,3 +79,18 @@ def test_a_broken_record_is_no_record(text: str, source: Path) -> None:
     make()
     record.record_of("task").write_text(text)
     assert not holds()
+
+
+def test_a_folder_of_many_files(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few files are looked at one by one; of very many it is seen that one came, left or was replaced."""
+    folder = "out/"
+    before = record.looks([folder])
+    Path("out/file").write_text("altered by hand")
+    assert record.looks([folder]) != before
+    monkeypatch.setattr(record, "MANY", 0)
+    before = record.looks([folder])
+    Path("out/file").write_text("altered again")
+    assert record.looks([folder]) == before
+    Path("out/more").write_text("one more")
+    assert record.looks([folder]) != before
+    assert record.looks(["out/none/"]) == {"out/none/": None}
