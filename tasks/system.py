@@ -61,6 +61,7 @@ def for_test(package: str, why: str, *programs: str, daemon: bool = False) -> Ne
 
 
 GRUB_EFI = "/usr/lib/grub/x86_64-efi/monolithic"
+GRUB_IA32 = "/usr/lib/grub/i386-efi/monolithic"
 SYSLINUX = "/usr/lib/syslinux/modules/bios"
 
 NEEDS = (
@@ -81,12 +82,18 @@ NEEDS = (
         "boot program for UEFI machines",
         files=(f"{GRUB_EFI}/grubnetx64.efi", f"{GRUB_EFI}/gcdx64.efi"),
     ),
+    for_build("grub-efi-ia32-bin", "boot program for 32-bit UEFI machines", files=(f"{GRUB_IA32}/grubnetia32.efi",)),
     for_build(
         "ipxe", "boot programs that speak HTTP", files=("/usr/lib/ipxe/undionly.kpxe", "/usr/lib/ipxe/snponly.efi")
     ),
     for_build("openssh-client", "makes the site's key, reaches nodes", "ssh", "ssh-keygen"),
     for_build("bind9-utils", "checks zones", "named-checkconf", "named-checkzone"),
+    for_build("chrony", "checks chrony's configuration", "chronyd", daemon=True),
     for_build("isc-dhcp-server", "checks dhcpd.conf", "dhcpd", daemon=True),
+    for_build("kea-common", "what Kea's servers share", "kea-lfc", daemon=True),
+    for_build("kea-dhcp4-server", "checks kea-dhcp4.conf", "kea-dhcp4", daemon=True),
+    for_build("kea-dhcp6-server", "checks kea-dhcp6.conf", "kea-dhcp6", daemon=True),
+    for_build("dnsmasq-base", "checks dnsmasq's configuration", "dnsmasq", daemon=True),
     for_build("nginx", "checks the web server's configuration", "nginx", daemon=True),
     for_lab("qemu-system-x86", "the virtual machines", "qemu-system-x86_64"),
     for_lab(
@@ -100,12 +107,16 @@ NEEDS = (
     for_lab("tftpd-hpa", "the head node's TFTP server", "in.tftpd", daemon=True),
     for_test("ipmitool", "a second opinion on IPMI", "ipmitool", daemon=True),
     for_test("freeipmi-tools", "a third opinion on IPMI", "ipmipower"),
+    for_test("conserver-server", "a second opinion on consoles", "conserver", daemon=True),
+    for_test("conman", "a second opinion on consoles", "conmand", "conman", daemon=True),
+    for_test("genders", "a second opinion on nodes' attributes", "nodeattr"),
     for_test("bind9-dnsutils", "asks name servers", "dig"),
     for_test("busybox", "unpacks what we packed", "busybox"),  # satisfied by busybox-static, which it would replace
     for_test("cpio", "unpacks what we packed", "cpio"),
     for_test("squashfs-tools", "unpacks what we packed", "unsquashfs"),
     for_test("curl", "fetches like a node", "curl"),
     for_test("tftp-hpa", "fetches like a node", "tftp"),
+    for_test("patch", "a second opinion on diffs", "patch"),
     for_test("shellcheck", "reads shell scripts for mistakes", "shellcheck"),
     for_test("git", "makes a clean clone", "git"),
 )
@@ -119,6 +130,13 @@ def needs(level: Level) -> list[Need]:
 def package_of(program: str) -> str:
     """Return the Debian package that brings a program; where the table does not know it, its own name."""
     return next((need.package for need in NEEDS if program in need.programs), program)
+
+
+def remedy(program: str) -> str:
+    """Return how a program comes to this machine; a daemon's is only unpacked, apt would start and enable it."""
+    if any(program in need.programs and need.daemon for need in NEEDS):
+        return f"python3 -m tasks   brings it, out of the package {package_of(program)} (no service is installed)"
+    return f"apt-get install {package_of(program)}   (or: python3 -m tasks doctor)"
 
 
 def find_program(program: str, *, path: str = PATH) -> Path | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tasks import paths
-from tasks.configs.slices import BOOTS_IMAGE, MenuNode
+from tasks.configs.shapes import BOOTS_IMAGE, MAC, NAME, Shape
 from tasks.errors import BootmillError
 from tasks.inventory.model import BootState, Console, OsImage
 
@@ -44,14 +44,14 @@ class Entry:
     kernel: Kernel | None
 
 
-def entry(node: MenuNode, loadable: Mapping[str, Loadable]) -> Entry:
-    """Return a node's boot entry; the node must be free of `mistakes()`."""
+def entry(node: Shape, loadable: Mapping[str, Loadable]) -> Entry:
+    """Return the boot entry of nodes of a shape, which must be free of `mistakes()`."""
     kernel = boot_kernel(node, loadable[node.osimage]) if node.osimage else None
     title = f"{node.state} {node.osimage}" if node.osimage else str(node.state)
-    return Entry(node=node.name, title=title, state=node.state, console=node.console, kernel=kernel)
+    return Entry(node=NAME, title=title, state=node.state, console=node.console, kernel=kernel)
 
 
-def boot_kernel(node: MenuNode, loadable: Loadable) -> Kernel:
+def boot_kernel(node: Shape, loadable: Loadable) -> Kernel:
     """Return the kernel, the initrd and the command line of a node that boots an osimage."""
     folder = paths.boot_url_dir(loadable.image, loadable.boot)
     kernel = Kernel(
@@ -59,16 +59,16 @@ def boot_kernel(node: MenuNode, loadable: Loadable) -> Kernel:
         initrd=folder / "initrd.gz",
         url=f"http://{node.next_server}/tftpboot",
         words=tuple(command_line(node, loadable)),
-        bootif=f"BOOTIF=01-{node.mac.replace(':', '-')}",
+        bootif=f"BOOTIF=01-{MAC}",
     )
     longest = len(" ".join([f"initrd={kernel.initrd}", *kernel.words, kernel.bootif]))
     if longest >= COMMAND_LINE_SIZE:
-        message = f"{node.name}: the kernel command line has {longest} characters, the kernel reads {COMMAND_LINE_SIZE}"
+        message = f"{NAME}: the kernel command line has {longest} characters, the kernel reads {COMMAND_LINE_SIZE}"
         raise BootmillError(message, hint="shorten kernel_args of the node or of its osimage")
     return kernel
 
 
-def command_line(node: MenuNode, loadable: Loadable) -> Iterator[str]:
+def command_line(node: Shape, loadable: Loadable) -> Iterator[str]:
     """Yield the words of the kernel command line.
 
     The image's words come before the node's, which win where a word counts once.  Of several ``console=`` the last one
@@ -87,16 +87,16 @@ def command_line(node: MenuNode, loadable: Loadable) -> Iterator[str]:
         yield "rescue"
 
 
-def mistakes(node: MenuNode, images: tuple[OsImage, ...]) -> Iterator[str]:
+def mistakes(node: Shape, images: tuple[OsImage, ...]) -> Iterator[str]:
     """Yield why a node cannot be given the menus of its boot state: they would not do what they say."""
     known = {image.name: image for image in images}
     if node.state not in HAVE_MENUS:
-        yield f"{node.name}: nothing is built for the boot state {node.state} yet"
+        yield f"{NAME}: nothing is built for the boot state {node.state} yet"
     elif node.state in BOOTS_IMAGE and node.osimage is None:
-        yield f"{node.name}: the boot state {node.state} needs an osimage"
+        yield f"{NAME}: the boot state {node.state} needs an osimage"
     elif node.osimage is not None and node.osimage not in known:
-        yield f"{node.name}: {node.osimage} is not an osimage that can be booted over the network"
+        yield f"{NAME}: {node.osimage} is not an osimage that can be booted over the network"
     words = (*node.kernel_args, *(known[node.osimage].kernel_args if node.osimage in known else ()))
     for word in words:
         if word.startswith("#"):
-            yield f"{node.name}: the kernel argument {word!r} begins a comment in the menus"
+            yield f"{NAME}: the kernel argument {word!r} begins a comment in the menus"

@@ -1,6 +1,7 @@
 """Ask a daemon's own checker about a text before the text takes the place of the old one."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,14 +27,25 @@ def candidate(name: str) -> Iterator[Path]:
     files.remove_tree(folder)
 
 
-def ask(argv: Sequence[str | Path], *, about: Path) -> None:
-    """Run a checker; its refusal is a `BootmillError` that shows its words and says that `about` was not replaced."""
-    done = run.run(argv, check=False)
+def ask(
+    argv: Sequence[str | Path],
+    *,
+    about: Path,
+    env: Mapping[str, str] | None = None,
+    without: re.Pattern[str] | None = None,
+) -> None:
+    """Run a checker; its refusal is a `BootmillError` that shows its words and says that `about` was not replaced.
+
+    What it says `without` meaning that anything is wrong is left out.
+    """
+    done = run.run(argv, env=env, check=False)
     if done.code == 0:
         return
     said = "\n".join(heart(text) for text in (done.stdout, done.stderr) if text)
+    said = without.sub("", said) if without else said
     message = f"{about}: not replaced: {run.blame(str(argv[0]), done.code, said)}"
-    raise BootmillError(message, hint=run.pasteable([str(word) for word in argv], env=None, cwd=None))
+    by_hand = {**run.libraries(argv[0]), **(env or {})}
+    raise BootmillError(message, hint=run.pasteable([str(word) for word in argv], env=by_hand, cwd=None))
 
 
 def heart(said: str) -> str:

@@ -1,8 +1,8 @@
 """Boot menus: each node's boot entry in three languages, and the menus of machines that are not known.
 
 A node has all three, whatever it boots by today: a changed ``firmware`` or ``netboot`` is a matter for dhcpd alone.
-They are rendered under build/menus as one tree that takes the place of the old one in one rename, with a manifest.
-Files that did not change are taken over as they are; those of nodes that left are not.
+They are rendered under build/menus, with a manifest.  A few that changed are replaced one by one; many are rendered as
+one tree that takes the place of the old one in one rename.
 
 ============  ======================================  =======================  =====================
 boot program  asks for                                a node's own menu        of unknown machines
@@ -18,17 +18,23 @@ derives the node's file from ``$net_default_mac``.  ipxe/boot.ipxe does the same
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
-from tasks import files, paths, template
+from tasks import assemble, files, paths, record, template
+from tasks.actions import TaskDict, rule
+from tasks.assemble import Former, Slice
 from tasks.configs import bootentry
 from tasks.configs.bootentry import Entry, Loadable
-from tasks.configs.slices import MenuNode
+from tasks.configs.shapes import MAC, NAME, MenuFrame, Shape, images_of, menu_frame, menu_rows, used_images
 from tasks.errors import BootmillError
-from tasks.inventory.model import OsImage
+from tasks.inventory.model import Cluster, OsImage
 
 TEMPLATES = Path(__file__).parent / "templates"
+FOLDERS = ("grub", "ipxe", "pxelinux.cfg")
+LAYOUT = "menus.layout"
+COMMON = "common"  # the part of the menus that are not a node's
 SITE_WIDE = {
     "pxelinux.cfg/default": "menus_default.pxelinux.j2",
     "grub/grub.cfg": "menus_default.grub.j2",
@@ -37,30 +43,149 @@ SITE_WIDE = {
     "ipxe/default.ipxe": "menus_default.ipxe.j2",
 }
 PLAIN = re.compile(r"[\w./:=,@%+-]+", re.ASCII)  # what GRUB takes as it is, without quotes
+FEW = 3000  # menus: above it, a new tree is cheaper than one rename for each
+Menus = dict[str, bytes]  # name below the TFTP root → text
 
 
-def write_menus(nodes: tuple[MenuNode, ...], images: tuple[OsImage, ...]) -> None:
+class FAMILY:
+    """What the engine asks for to slice the nodes; the files are written here, not by the engine."""
+
+    name = "menus"
+    rows = staticmethod(menu_rows)
+
+
+def menus_task(cluster: Cluster) -> TaskDict:
+    """Declare the menus."""
+    code = assemble.code_digest(__name__)
+    frame = menu_frame(cluster)
+    used = {name for names in assemble.of_shards("menus.images", code, cluster.shards, images_of) for name in names}
+    images = used_images(cluster, used)
+    slices = assemble.sliced(FAMILY, frame, cluster.shards, code)
+    return rule(
+        "menus",
+        doc="",
+        run=write_menus,
+        args=(frame, slices, images, code),
+        stands_for=(frame, [one.digest for one in slices], images),
+        inputs=[path for image in images for path in (paths.boot_digest(image), paths.root_image_digest(image))],
+        outputs=[paths.menu_manifest()],
+        folders=[paths.MENUS / folder for folder in FOLDERS],
+    )
+
+
+def write_menus(frame: MenuFrame, slices: Sequence[Slice], images: Sequence[OsImage], code: str) -> None:
     """Bring build/menus up to date; `BootmillError` names every node that cannot have menus, and nothing is written."""
-    menus = render_menus(nodes, tuple(loadable(image) for image in images))
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in menus.items()}
-    with files.replacing_tree(paths.MENUS) as tree:
-        for name, text in menus.items():
-            put(tree / name, paths.MENUS / name, text.encode())
-        manifest = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
-        put(tree / paths.menu_manifest().name, paths.menu_manifest(), manifest.encode())
-
-
-def put(path: Path, old: Path, content: bytes) -> None:
-    """Write a file into the new tree, or take the old tree's file over where it says the same."""
-    try:
-        same = old.read_bytes() == content
-    except (FileNotFoundError, NotADirectoryError):
-        same = False
-    if same:
-        files.place(old, path)
+    loadables = tuple(loadable(image) for image in images)
+    key = f"{code} {loadables!r}"
+    layout = assemble.read(assemble.KEPT / LAYOUT, key) or {}
+    former = Former(layout if layout.pop("folders", None) == folders() else {})
+    fresh = [one for one in slices if former.part(one.digest, [LAYOUT]) is None]
+    written = render(frame, fresh, loadables)
+    gone = left(former, slices)
+    if not former.parts or len(gone) + sum(map(len, written.values())) > FEW:
+        common = site_wide()
+        written |= render(frame, [one for one in slices if one.digest not in written], loadables)
+        write_tree([common, *written.values()])
+        head = lines(common)
     else:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
+        (assemble.KEPT / LAYOUT).unlink(missing_ok=True)  # a killed run leaves nothing to be believed
+        write_few(written.values(), gone)
+        head = bytes(former.parts[LAYOUT][COMMON])
+    parts = [(one.digest, lines(written[one.digest]) if one.digest in written else kept(former, one)) for one in slices]
+    write_manifest([(COMMON, head), *parts], key)
+
+
+def render(frame: MenuFrame, slices: Iterable[Slice], loadables: Sequence[Loadable]) -> dict[str, Menus]:
+    """Return the menus of shards by their slices' digest."""
+    render_shape = cache(lambda shape: shaped(shape, tuple(loadables)))
+    wrong: list[str] = []
+    result: dict[str, Menus] = {}
+    for one in slices:
+        menus: Menus = {}
+        for row in menu_rows(frame, one.shard.nodes()):
+            texts = render_shape(row.shape)
+            if isinstance(texts, str):
+                wrong += [line.replace(NAME, row.name) for line in texts.splitlines()]
+            else:
+                dashed = row.mac.replace(":", "-")
+                for name, text in zip(names(dashed), texts, strict=True):
+                    menus[name] = text.replace(NAME, row.name).replace(MAC, dashed).encode()
+        result[one.digest] = menus
+    if wrong:
+        message = "\n    ".join(["some nodes cannot be given menus, so no menu was changed:", *wrong])
+        hint = "mend the inventory, or choose another boot state: doit nodeset NODERANGE netboot|local|shell|offline"
+        raise BootmillError(message, hint=hint)
+    return result
+
+
+def names(dashed: str) -> tuple[str, str, str]:
+    """Return the names of a node's menus below the TFTP root, from its MAC with dashes."""
+    return f"pxelinux.cfg/01-{dashed}", f"grub/grub.cfg-01-{dashed}", f"ipxe/{dashed}.ipxe"
+
+
+def site_wide() -> Menus:
+    """Return the menus that are not a node's."""
+    return {name: template.render(TEMPLATES / file).encode() for name, file in SITE_WIDE.items()}
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def left(former: Former, slices: Sequence[Slice]) -> set[str]:
+    """Return the menus that the former manifest has in parts that are there no more."""
+    now = {COMMON, *(one.digest for one in slices)}
+    old = [bytes(text) for digest, text in former.parts.get(LAYOUT, {}).items() if digest not in now]
+    return {line[66:] for text in old for line in text.decode().splitlines()}
+
+
+def write_tree(all_menus: Iterable[Menus]) -> None:
+    """Write all menus as a new tree; files that say the same are taken over as they are."""
+    with files.replacing_tree(paths.MENUS) as tree:
+        for folder in FOLDERS:
+            (tree / folder).mkdir()
+        before = {folder: files.names_in(paths.MENUS / folder) for folder in FOLDERS}
+        for menus in all_menus:
+            for name, text in menus.items():
+                folder, _, base = name.partition("/")
+                files.put(f"{tree}/{name}", text, old=f"{paths.MENUS}/{name}" if base in before[folder] else "")
+
+
+def write_few(all_menus: Iterable[Menus], gone: set[str]) -> None:
+    """Replace the menus that changed, one by one, and remove those of nodes that left."""
+    now: set[str] = set()
+    for menus in all_menus:
+        for name, text in menus.items():
+            now.add(name)
+            files.write_atomic(paths.MENUS / name, text, durable=False)
+    for name in sorted(gone - now):
+        (paths.MENUS / name).unlink(missing_ok=True)
+
+
+def lines(menus: Menus) -> bytes:
+    """Return the manifest's lines for some menus."""
+    return "".join(f"{hashlib.sha256(text).hexdigest()}  {name}\n" for name, text in menus.items()).encode()
+
+
+def kept(former: Former, one: Slice) -> bytes:
+    """Return a part of the former manifest."""
+    return bytes(former.parts[LAYOUT][one.digest])
+
+
+def write_manifest(parts: Sequence[tuple[str, bytes]], key: str) -> None:
+    """Write the manifest, and where in it each shard's lines are."""
+    path = paths.menu_manifest()
+    files.write_atomic(path, b"".join(text for _, text in parts))
+    layout, offset = [], 0
+    for digest, text in parts:
+        layout.append((digest, offset, offset + len(text)))
+        offset += len(text)
+    left = {LAYOUT: (str(path), assemble.look_of(path), layout), "folders": folders()}
+    assemble.keep(assemble.KEPT / LAYOUT, key, left)
+
+
+def folders() -> list[object]:
+    """Return how the folders look: one that somebody took a menu from is not what we left."""
+    return [record.look_of_folder(f"{paths.MENUS}/{folder}/") for folder in FOLDERS]
 
 
 def loadable(image: OsImage) -> Loadable:
@@ -85,26 +210,20 @@ def digest_in(path: Path) -> str:
 # -- text ------------------------------------------------------------------------------------------------------------
 
 
-def render_menus(nodes: tuple[MenuNode, ...], loadables: tuple[Loadable, ...]) -> dict[str, str]:
-    """Return every menu: name below the TFTP root → text, sorted by name."""
-    images = tuple(item.image for item in loadables)
-    wrong = [mistake for node in nodes for mistake in bootentry.mistakes(node, images)]
+def shaped(shape: Shape, loadables: tuple[Loadable, ...]) -> tuple[str, str, str] | str:
+    """Return the menus of all nodes of a shape, with `NAME` and `MAC` where theirs go; or what is wrong with them."""
+    wrong = [*bootentry.mistakes(shape, tuple(item.image for item in loadables))]
     if wrong:
-        message = "\n    ".join(["some nodes cannot be given menus, so no menu was changed:", *wrong])
-        hint = "mend the inventory, or choose another boot state: doit nodeset NODERANGE netboot|local|shell|offline"
-        raise BootmillError(message, hint=hint)
-    menus = {name: template.render(TEMPLATES / file) for name, file in SITE_WIDE.items()}
-    by_name = {item.image.name: item for item in loadables}
-    for node in nodes:
-        menus.update(node_menus(node, bootentry.entry(node, by_name)))
-    return dict(sorted(menus.items()))
-
-
-def node_menus(node: MenuNode, entry: Entry) -> Iterator[tuple[str, str]]:
-    """Yield a node's menus: name and text."""
-    yield node.pxelinux, template.render(TEMPLATES / "menus_node.pxelinux.j2", entry=entry, serial=serial(entry))
-    yield node.grub, template.render(TEMPLATES / "menus_node.grub.j2", entry=entry, words=grub_words(entry))
-    yield node.ipxe, template.render(TEMPLATES / "menus_node.ipxe.j2", entry=entry)
+        return "\n".join(wrong)
+    try:
+        entry = bootentry.entry(shape, {item.image.name: item for item in loadables})
+    except BootmillError as error:
+        return error.message
+    return (
+        template.render(TEMPLATES / "menus_node.pxelinux.j2", entry=entry, serial=serial(entry)),
+        template.render(TEMPLATES / "menus_node.grub.j2", entry=entry, words=grub_words(entry)),
+        template.render(TEMPLATES / "menus_node.ipxe.j2", entry=entry),
+    )
 
 
 def serial(entry: Entry) -> str:

@@ -5,23 +5,40 @@ kernel, initrd, root image ─ publish ─▶ tftpboot/boot/<osimage>/<digest>/,
 menus ──────────────────── publish ─▶ tftpboot/pxelinux.cfg/, grub/, ipxe/ ─▶ manifest.sha256
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tasks import paths
 from tasks.actions import TaskDict, rule, single
-from tasks.inventory.model import Cluster
-from tasks.stage.programs import publish_nbp, sources, targets
-from tasks.stage.publish import publish, published
+
+if TYPE_CHECKING:
+    from tasks.inventory.model import Cluster
 
 
 def nbp(cluster: Cluster) -> TaskDict:
     """Return the task that publishes the boot programs."""
+    from tasks.stage.programs import publish_nbp, sources, targets, wanted
+
     site = cluster.site.only()
     return single(
-        rule("nbp", doc="boot programs", run=publish_nbp, args=(site,), inputs=sources(), outputs=targets(site))
+        rule(
+            "nbp",
+            doc="boot programs",
+            run=publish_nbp,
+            args=(site,),
+            inputs=sources(),
+            outputs=targets(site),
+            watched=wanted(),
+        )
     )
 
 
 def stage(cluster: Cluster) -> TaskDict:
     """Return the task that publishes images and menus."""
+    from tasks.stage.programs import targets
+    from tasks.stage.publish import publish
+
     site = cluster.site.only()
     images = tuple(image.only() for image in cluster.stateless())
     inputs = [
@@ -36,7 +53,7 @@ def stage(cluster: Cluster) -> TaskDict:
         args=(site, images, tuple(targets(site))),
         inputs=[*inputs, paths.menu_manifest(), *targets(site)],
         outputs=[paths.manifest(site)],
-        published=lambda: published(site),
-        after=["hosts", "zone", "dhcpd", "httpd"],
+        published=(paths.manifest(site), paths.under_destdir(site, "/")),
+        after=["configs"],
     )
     return single(task)

@@ -5,12 +5,13 @@ from pathlib import Path
 from tasks import files, paths
 from tasks.errors import BootmillError, MissingToolError
 from tasks.inventory.model import Site
-from tasks.stage.listing import listed
+from tasks.listing import listed
 
 # Name below the TFTP root → where Debian's package has it, and which package that is.
 PROGRAMS = {
     "pxelinux.0": ("/usr/lib/PXELINUX/pxelinux.0", "pxelinux"),
     "ldlinux.c32": ("/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"),
+    "grub/grubia32.efi": ("/usr/lib/grub/i386-efi/monolithic/grubnetia32.efi", "grub-efi-ia32-bin"),
     "grub/grubx64.efi": ("/usr/lib/grub/x86_64-efi/monolithic/grubnetx64.efi", "grub-efi-amd64-bin"),
     "ipxe/undionly.kpxe": ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
     "ipxe/snponly.efi": ("/usr/lib/ipxe/snponly.efi", "ipxe"),
@@ -20,6 +21,11 @@ PROGRAMS = {
 def sources() -> list[Path]:
     """Return the programs that this machine has: a package update is noticed, a missing one told by `publish_nbp()`."""
     return [path for source, _ in PROGRAMS.values() if (path := Path(source)).exists()]
+
+
+def wanted() -> list[Path]:
+    """Return where the programs are on this machine, if they are."""
+    return [Path(source) for source, _ in PROGRAMS.values()]
 
 
 def targets(site: Site) -> list[Path]:

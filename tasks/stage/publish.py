@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from tasks import files, paths
 from tasks.errors import BootmillError
 from tasks.inventory.model import OsImage, Site
-from tasks.stage.listing import listed
+from tasks.listing import listed
 
 GRACE = 3600.0  # seconds in which a node may still come back to an image that its menu named
 DIGEST_NAME = re.compile(r"[0-9a-f]{16}")
@@ -70,7 +70,7 @@ def publish_menus(site: Site) -> list[Published]:
         path.relative_to(paths.MENUS) for folder in MENU_FOLDERS for path in sorted((paths.MENUS / folder).glob("*"))
     }
     for name in sorted(rendered):
-        files.write_ours(tftpboot / name, (paths.MENUS / name).read_text())
+        files.write_ours(tftpboot / name, (paths.MENUS / name).read_bytes(), durable=False)
     for pattern in MENU_NAMES:
         for path in sorted(tftpboot.glob(pattern)):
             if path.is_file() and path.relative_to(tftpboot) not in rendered and files.is_ours(path):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks import paths
-from tasks.inventory.model import Cluster
+from tasks.inventory.model import Cluster, Whole
 
 GOLDEN = Path(__file__).parent / "golden"
 BOOT, ROOT = "ab" * 32, "cd" * 32
@@ -45,7 +45,9 @@ def edited(cluster: Cluster) -> Callable[..., Cluster]:
     """Return a function that changes a node of the sample cluster: ``edited("n01", mac="…")``."""
 
     def edit(name: str, /, **values: Any) -> Cluster:
-        nodes = tuple(replace(node, **values) if node.name == name else node for node in cluster.nodes)
-        return replace(cluster, nodes=nodes)
+        nodes = tuple(
+            replace(node, **values) if node.name == name else node for shard in cluster.shards for node in shard.nodes()
+        )
+        return replace(cluster, shards=(Whole(nodes),))
 
     return edit

@@ -1,34 +1,40 @@
-"""ISC dhcpd's configuration, as text."""
+"""ISC dhcpd's configurations, as text."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import pytest
 
-from tasks.configs.dhcpd import quoted, render_dhcpd
-from tasks.configs.slices import client
-from tasks.errors import BootmillError
-from tasks.inventory.model import BootState, Cluster, Firmware, Netboot
+from tasks.configs.dhcpd import FAMILY
+from tasks.inventory.model import Cluster
+from tests.configs import estates
+from tests.configs.whole import render
 
 
-def rendered(cluster: Cluster) -> str:
-    """Return the cluster's dhcpd.conf."""
-    clients = tuple(client(cluster, node) for node in cluster.nodes if node.mac)
-    return render_dhcpd(cluster.site, cluster.networks, clients)
+def rendered(cluster: Cluster, *, six: bool = False) -> str:
+    """Return the cluster's dhcpd.conf, or its dhcpd6.conf."""
+    return render(FAMILY, cluster)[Path("build/etc/dhcp") / ("dhcpd6.conf" if six else "dhcpd.conf")]
 
 
-def test_the_sample_clusters_dhcpd_conf(cluster: Cluster, golden: Callable[[str, str], None]) -> None:
-    """The sample inventory gives the dhcpd.conf that was read and found good."""
+def test_the_sample_clusters_files(cluster: Cluster, golden: Callable[[str, str], None]) -> None:
+    """The sample inventory gives the files that were read and found good."""
     golden("dhcpd.conf", rendered(cluster))
+    golden("dhcpd6.conf", rendered(cluster, six=True))
 
 
-@pytest.mark.parametrize("state", list(BootState))
-def test_a_node_keeps_its_address_in_every_boot_state(
-    cluster: Cluster, edited: Callable[..., Cluster], state: BootState
-) -> None:
-    """nodeset changes menus, never dhcpd.conf: a node on its local disk asks for its address, too."""
-    assert rendered(edited("n01", state=state)) == rendered(cluster)
+def test_everything_that_can_be_told(golden: Callable[[str, str], None]) -> None:
+    """Shared and relayed networks, service nodes, IPv6, machines that do not boot."""
+    golden("estate/dhcpd.conf", rendered(estates.estate()))
+    golden("estate/dhcpd6.conf", rendered(estates.estate(), six=True))
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_parts_are_the_whole(six: bool) -> None:
+    """However the nodes are cut into parts, the file is the same."""
+    cluster = estates.estate()
+    path = Path("build/etc/dhcp") / ("dhcpd6.conf" if six else "dhcpd.conf")
+    assert render(FAMILY, cluster, chunks=1)[path] == render(FAMILY, cluster, chunks=5)[path]
 
 
 def test_a_node_without_a_mac_has_no_host_entry(edited: Callable[..., Cluster]) -> None:
@@ -38,36 +44,16 @@ def test_a_node_without_a_mac_has_no_host_entry(edited: Callable[..., Cluster]) 
     assert "host n02 " in text
 
 
-def test_grub_on_a_bios_is_refused_for_all_at_once(cluster: Cluster) -> None:
-    """No GRUB boots BIOS machines over the network here: every node that asks for it is named in one error."""
-    nodes = tuple(replace(node, netboot=Netboot.GRUB, firmware=Firmware.BIOS) for node in cluster.nodes)
-    with pytest.raises(BootmillError, match=r"n01, n02, .*xen1") as caught:
-        rendered(replace(cluster, nodes=nodes))
-    assert "netboot: pxe" in caught.value.hint
+def test_a_foreign_network_is_only_declared_where_it_shares_a_wire() -> None:
+    """Without it dhcpd would refuse addresses there in the name of the other server."""
+    text = rendered(estates.estate())
+    assert "subnet 10.5.0.0 netmask 255.255.255.0 {\n        not authoritative;" in text
+    assert "10.9.0" not in text
 
 
-def test_every_network_has_its_own_server_and_router(cluster: Cluster) -> None:
-    """Boot files and the default route are the network's own; networks stand in the order of their addresses."""
-    first = replace(
-        cluster.networks[0],
-        name="first",
-        subnet=IPv4Network("10.0.0.0/23"),
-        gateway=None,
-        dynamic_range=None,
-        next_server=IPv4Address("10.0.0.5"),
-    )
-    text = rendered(replace(cluster, networks=(*cluster.networks, first)))
-    own = text[text.index("# first\n") : text.index("# mgmt\n")]
-    assert "subnet 10.0.0.0 netmask 255.255.254.0 {\n    next-server 10.0.0.5;" in own
-    assert "routers" not in own
-    assert "range" not in own
-    assert "http://10.0.0.5/tftpboot/ipxe/boot.ipxe" in own
-
-
-@pytest.mark.parametrize("text", ['n01"; } host evil {', "back\\slash", "line\nbreak", "\x00", "ü"])
-def test_no_text_ends_its_quotes(cluster: Cluster, edited: Callable[..., Cluster], text: str) -> None:
-    """Even a name that came past the inventory's border cannot write statements into dhcpd.conf."""
-    with pytest.raises(BootmillError, match=r"cannot be written into dhcpd\.conf"):
-        quoted(text)
-    with pytest.raises(BootmillError):
-        rendered(edited("n01", name=text))
+def test_a_network_without_a_server_of_its_own_over_ipv6_offers_nothing() -> None:
+    """Who has the boot files is not known: addresses only."""
+    networks = tuple(replace(network, next_server6=None) for network in estates.NETWORKS)
+    text = rendered(replace(estates.estate(), networks=networks), six=True)
+    assert "subnet6 fd00:1::/64" in text
+    assert "bootfile-url" not in text

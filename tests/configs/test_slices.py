@@ -2,46 +2,53 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks import configs
 from tasks.actions import TaskDict
-from tasks.inventory.model import BootState, Cluster, Firmware
+from tasks.inventory.model import BootState, Cluster, Firmware, Whole
 
+FAMILIES = ("hosts", "zone", "dhcpd", "kea", "dnsmasq", "chrony", "resolv", "nfs")
 TASKS: dict[str, Callable[[Cluster], TaskDict]] = {
-    "hosts": configs.hosts,
-    "zone": configs.zone,
-    "dhcpd": configs.dhcpd,
-    "menus": configs.menus,
-    "httpd": configs.httpd,
+    **{name: partial(configs.family, name=name) for name in FAMILIES},
+    "menus": configs.boot_menus,
+    "httpd": configs.web_server,
 }
+DHCP = {"dhcpd", "kea", "dnsmasq"}
 
 
-def slices(cluster: Cluster) -> dict[str, Any]:
-    """Return what each task is given."""
-    return {name: task(cluster)["actions"][0][1][-1] for name, task in TASKS.items()}
+@pytest.fixture(autouse=True)
+def _checkout(scratch: Path) -> None:
+    """Stand in a checkout of our own: what is known of shards is kept there."""
+
+
+def slices(cluster: Cluster) -> dict[str, str]:
+    """Return what each task is made from."""
+    return {name: str(task(cluster)["uptodate"][0][1][1]) for name, task in TASKS.items()}
 
 
 def touched(before: Cluster, after: Cluster) -> set[str]:
     """Return the tasks that an edit runs again."""
     old, new = slices(before), slices(after)
-    return {name for name in TASKS if repr(old[name]) != repr(new[name])}
+    return {name for name in TASKS if old[name] != new[name]}
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"mac": "00:18:8b:f8:e3:77"}, {"dhcpd", "menus"}),
-        ({"mac": None}, {"dhcpd", "menus"}),
-        ({"ip": IPv4Address("10.1.0.99")}, {"hosts", "zone", "dhcpd"}),
+        ({"mac": "00:18:8b:f8:e3:77"}, {*DHCP, "menus"}),
+        ({"mac": None}, {*DHCP, "menus"}),
+        ({"ip": IPv4Address("10.1.0.99")}, {"hosts", "zone", *DHCP}),
         ({"aliases": ("first",)}, {"hosts", "zone"}),
         ({"state": BootState.LOCAL}, {"menus"}),
         ({"kernel_args": ("quiet",)}, {"menus"}),
         ({"console": None}, {"menus"}),
-        ({"firmware": Firmware.UEFI}, {"dhcpd"}),
+        ({"firmware": Firmware.UEFI}, set()),  # it says at each boot what it is (option 93)
         ({"bmc": None}, {"hosts", "zone"}),
         ({"port": None}, set()),
         ({"memory": 4096}, set()),
@@ -65,8 +72,8 @@ def test_a_local_node_does_not_depend_on_what_it_would_boot(cluster: Cluster, ed
     ("values", "expected"),
     [
         ({"forwarders": ()}, {"zone"}),
-        ({"nameservers": (IPv4Address("10.1.0.9"),)}, {"dhcpd"}),
-        ({"domain": "other.example"}, {"hosts", "zone", "dhcpd"}),
+        ({"nameservers": (IPv4Address("10.1.0.9"),)}, {*DHCP, "resolv"}),
+        ({"domain": "other.example"}, {"hosts", "zone", *DHCP, "resolv", "chrony"}),
         ({"ssh_key": "keys/other"}, set()),
     ],
 )
@@ -78,15 +85,15 @@ def test_an_edited_site_touches_its_files_alone(cluster: Cluster, values: dict[s
 def test_a_dynamic_range_is_dhcpds_alone(cluster: Cluster) -> None:
     """A moved dynamic range does not touch a zone."""
     network = replace(cluster.networks[0], dynamic_range=None)
-    assert touched(cluster, replace(cluster, networks=(network,))) == {"dhcpd"}
+    assert touched(cluster, replace(cluster, networks=(network,))) == DHCP
 
 
 def test_images_reach_the_menus_by_their_digests(cluster: Cluster, edited: Callable[..., Cluster]) -> None:
     """A rebuilt image rewrites menus, but only where some node is to load it."""
 
     def images(cluster: Cluster) -> list[str]:
-        return [name for name in configs.menus(cluster)["file_dep"] if name.endswith(".sha256")]
+        return [name for name in configs.boot_menus(cluster)["file_dep"] if name.endswith(".sha256")]
 
     assert len(images(cluster)) == 2
     nodes = tuple(replace(node, state=BootState.LOCAL) for node in cluster.nodes)
-    assert images(replace(cluster, nodes=nodes)) == []
+    assert images(replace(cluster, shards=(Whole(nodes),))) == []
