@@ -62,6 +62,8 @@ def read(path: Path) -> tuple[tuple[Row, ...], list[str]]:
     Columns that the table does not have are kept: whoever uses the rows has to account for them.
     """
     try:
+        if not path.is_file():
+            return (), [f"{path}: is no file"]
         if path.stat().st_size > MOST_BYTES:
             return (), [f"{path}: is larger than {MOST_BYTES >> 20} MiB"]
         text = path.read_bytes().decode("utf-8-sig")

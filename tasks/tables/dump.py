@@ -5,34 +5,32 @@ A cell is carried over, or it is listed as not carried over with a reason: what 
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.errors import BootmillError
 from tasks.tables import rule
 from tasks.tables.columns import BY_NAME
 from tasks.tables.csvtext import CONTROL, OFF, Row, read
 
-PATIENCE = 1.0  # seconds for one rule and one node
+PATIENCE = 1.0  # seconds for one rule and one node, or for one question to all nodes
 REQUIRED = ("site", "networks", "nodelist", "hosts")
 
 # Why a column stays behind, where "Bootmill has no such value" is not the whole story.
 REASONS = {
+    "ipmi.bmcport": "whether the BMC shares a port is set in the BMC itself; its UDP port is bmc.port here",
+    "networks.ddnsdomain": "names are static: nothing is updated while it runs",
+    "nodelist.appstatus": "is observed, not set",
     "nodelist.status": "is observed, not set: Bootmill asks the node itself",
     "nodelist.statustime": "is observed, not set: Bootmill asks the node itself",
     "nodelist.updatestatus": "is observed, not set",
-    "noderes.primarynic": "the node's MAC says which NIC boots",
-    "noderes.installnic": "the node's MAC says which NIC boots",
-    "mac.interface": "the MAC itself says which NIC boots",
-    "networks.mgtifname": "daemons are told the network, not the interface",
-    "passwd.password": "is not used: nodes accept the site's ssh key, BMCs and switches have secrets of their own",
-    "passwd.username": "is not used: nodes accept the site's ssh key, BMCs and switches have secrets of their own",
-    "vm.storage": "virtual machines are switched by their hypervisor, not by Bootmill",
-    "vm.host": "virtual machines are switched by their hypervisor, not by Bootmill",
-    "nodehm.mgt": "only nodes with IPMI are switched by Bootmill",
-    "nodehm.power": "only nodes with IPMI are switched by Bootmill",
+    "switches.linkports": "uplinks are found out by what is behind them",
+    "vm.cpus": "says nothing without vm.host",
+    "vm.nics": "says nothing without vm.host",
+    "vm.storage": "says nothing without vm.host",
     "site.value": "Bootmill has no such setting",
 }
 
@@ -47,8 +45,7 @@ class Lost:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(NamedTuple):
     """What a column comes to for a node, the row it is from, and what was written there."""
 
     value: str
@@ -58,7 +55,7 @@ class Cell:
     @property
     def written(self) -> str:
         """Return the cell before rules are calculated."""
-        return self.row.get(self.column)
+        return self.row.cells[self.column]
 
     def __str__(self) -> str:
         """Return the value."""
@@ -74,8 +71,10 @@ class Dump:
     lost: list[Lost] = field(default_factory=list)
     used: set[tuple[str, int, str]] = field(default_factory=set)
     hopeless: set[tuple[str, int, str]] = field(default_factory=set)
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each node
     index: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    filled: set[tuple[str, str]] = field(default_factory=set)  # the columns that have something, by table
+    cells: dict[tuple[str, int, str, str], Cell | None] = field(default_factory=dict)  # rules that were calculated
 
     def rows(self, table: str) -> tuple[Row, ...]:
         """Return a table's rows; a table that was not dumped has none."""
@@ -101,6 +100,8 @@ class Dump:
 
         A rule that cannot be calculated is accounted for as lost.
         """
+        if (table, column) not in self.filled:
+            return None
         for key in (node, *self.groups.get(node, ())):
             for row in self.index.get((table, key), ()):
                 if column in row.cells:
@@ -108,17 +109,22 @@ class Dump:
         return None
 
     def evaluated(self, row: Row, node: str, column: str) -> Cell | None:
-        """Return a cell as it is for a node; None where it comes to nothing."""
-        if (row.table, row.line, column) in self.hopeless:
-            return None
-        return self.calculated(row, node, column)
+        """Return a cell as it is for a node; None where it comes to nothing.  A rule is calculated once."""
+        text = row.cells[column]
+        if not rule.is_rule(text):
+            self.used.add((row.table, row.line, column))
+            return Cell(text, row, column)
+        key = (row.table, row.line, column, node)
+        if key not in self.cells:
+            self.cells[key] = None if key[:3] in self.hopeless else self.calculated(row, node, column)
+        return self.cells[key]
 
     def calculated(self, row: Row, node: str, column: str) -> Cell | None:
         """Return what a rule comes to for a node, unless it comes to nothing sensible or never ends."""
+        text = row.cells[column]
         try:
-            with patience(row.get(column)):
-                value = rule.evaluate(row.get(column), node)
-                torn = rule.tears(row.get(column), node)
+            with nullcontext() if rule.tame(text) else patience():
+                value, torn = rule.applied(text, node)
         except TimeoutError:
             self.hopeless.add((row.table, row.line, column))
             self.lose(row, column, f"for {node}: the pattern needs more than {PATIENCE:g} s")
@@ -130,7 +136,7 @@ class Dump:
             self.lose(row, column, f"for {node}: the pattern fits only a part of the name, in xCAT it makes {value!r}")
             return None
         self.take(row, column)
-        return Cell(value=value, row=row, column=column) if value else None
+        return Cell(value, row, column) if value else None
 
     def refuse(self, cell: Cell, node: str, why: str) -> None:
         """Account for a node's value that makes no sense here; a rule's result may make sense for other nodes."""
@@ -139,33 +145,35 @@ class Dump:
 
     def leftovers(self) -> Iterator[Lost]:
         """Yield every cell that nobody has asked for."""
+        known = {*self.groups, *(group for groups in self.groups.values() for group in groups)}
         for table, rows in self.tables.items():
             first = BY_NAME[table].columns[0]
             for row in rows:
                 for column in row.cells:
                     if column != first and (table, row.line, column) not in self.used:
-                        yield Lost(table=table, row=row.key, column=column, why=self.reason(row, column))
+                        yield Lost(table=table, row=row.key, column=column, why=reason(row, column, known))
 
-    def reason(self, row: Row, column: str) -> str:
-        """Return why a cell that nobody has asked for stays behind."""
-        known = {*self.groups, *(group for groups in self.groups.values() for group in groups)}
-        if column == "comments":
-            return "notes are not carried over"
-        if column not in BY_NAME[row.table].columns:
-            return "is no column that Bootmill knows of xCAT"
-        if BY_NAME[row.table].by_node and row.key not in known:
-            return f"there is no node and no group {row.key!r}"
-        if reason := REASONS.get(f"{row.table}.{column}"):
-            return reason
-        if BY_NAME[row.table].by_node and column in dict(BY_NAME[row.table].filled):
-            return "no node takes it from here: rows of their own or of other groups go first"
-        return "Bootmill has no such value"
+
+def reason(row: Row, column: str, known: Container[str]) -> str:
+    """Return why a cell that nobody has asked for stays behind; `known` are nodes and groups."""
+    table = BY_NAME[row.table]
+    if column == "comments":
+        return "notes are not carried over"
+    if column not in table.columns:
+        return "is no column that Bootmill knows of xCAT"
+    if table.by_node and row.key not in known:
+        return f"there is no node and no group {row.key!r}"
+    if why := REASONS.get(f"{row.table}.{column}"):
+        return why
+    if table.by_node and column in dict(table.filled):
+        return "no node takes it from here: rows of their own or of other groups go first"
+    return "Bootmill has no such value"
 
 
 @contextmanager
-def patience(value: str) -> Iterator[None]:
-    """End a rule whose pattern would try for ever (``(a+)+``) with a `TimeoutError`; the re module lets signals in."""
-    if not rule.is_rule(value) or threading.current_thread() is not threading.main_thread():
+def patience() -> Iterator[None]:
+    """End a pattern that would try for ever (``(a+)+``) with a `TimeoutError`; the re module lets signals in."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -201,6 +209,7 @@ def read_dump(folder: Path) -> Dump:
     for rows in dump.tables.values():
         for row in rows:
             dump.index.setdefault((row.table, row.key), []).append(row)
+            dump.filled.update((row.table, column) for column in row.cells)
     return dump
 
 
@@ -210,11 +219,8 @@ def kept(dump: Dump, rows: Iterable[Row]) -> Iterator[Row]:
         if row.get("disable").lower() in OFF:
             dump.drop(row, "the row is switched off")
             continue
-        bad = {column for column, cell in row.cells.items() if CONTROL.search(cell) and column != "comments"}
+        bad = [column for column, cell in row.cells.items() if CONTROL.search(cell) and column != "comments"]
         for column in sorted(bad):
             dump.lose(row, column, "holds control characters")
-        yield Row(
-            table=row.table,
-            cells={column: cell for column, cell in row.cells.items() if column not in bad},
-            line=row.line,
-        )
+        cells = {column: cell for column, cell in row.cells.items() if column not in bad} if bad else row.cells
+        yield Row(table=row.table, cells=cells, line=row.line)

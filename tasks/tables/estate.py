@@ -1,23 +1,29 @@
-"""xCAT's tables → what is not a machine: site, networks, switches, osimages, media."""
+"""xCAT's tables → what is neither a machine nor a network: site, switches, osimages, media."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from tasks.errors import BootmillError
+from tasks.inventory import texts
 from tasks.inventory.model import DEBIAN_ARCH
 from tasks.tables import parse
 from tasks.tables.columns import OURS
 from tasks.tables.csvtext import Row
 from tasks.tables.dump import Dump, Lost
 from tasks.tables.lists import excluded, lines, packages
-from tasks.tables.secrets import Secrets
+from tasks.tables.secrets import REFERENCE, Secrets, referred
 from tasks.tables.yamltext import Value
 
 MOST_PORTS = 4096
 PORTS = 48
 IMPLIED = frozenset({("tftpdir", "/tftpboot"), ("installdir", "/install")})
-OWN_KEYS = {f"bootmill.{name}": name for name in ("destdir", "dns_contact", "ssh_key")}
+OWN_TEXTS = ("destdir", "dns_contact", "ssh_key", "serial_floor", "dhcp_server")  # site.bootmill.<name>
+OWN_LISTS = ("search", "secondaries", "records", "exports", "boot_programs")  # the same, as JSON
+SNMP = {"": "1", "1": "1", "v1": "1", "2": "2c", "2c": "2c", "v2": "2c", "v2c": "2c", "3": "3", "v3": "3"}
+AUTH = ("md5", "sha", "sha256", "sha512")
+PRIVACY = ("des", "aes", "aes256")
 
 
 @dataclass(kw_only=True)
@@ -30,7 +36,15 @@ class Estate:
     switches: dict[str, dict[str, Value]] = field(default_factory=dict)
     osimages: dict[str, dict[str, Value]] = field(default_factory=dict)
     media: dict[str, dict[str, Value]] = field(default_factory=dict)
+    groups: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # name → groups, where, vars
     image_names: dict[str, str] = field(default_factory=dict)  # xCAT's → ours
+    network_names: dict[str, str] = field(default_factory=dict)  # xCAT's → ours
+    closed: bool = False  # whether our own table says which groups have rows
+    heads: frozenset[str] = frozenset()  # what the head node is called
+
+    def group(self, name: str) -> dict[str, dict[str, str]]:
+        """Return what makes a group, to be filled in."""
+        return self.groups.setdefault(name, {})
 
     def imagine(self, dump: Dump, name: str, row: Row) -> str | None:
         """Return the osimage of this name; one that no table describes is made, without packages."""
@@ -52,29 +66,15 @@ class Estate:
             dump.lose(row, column, f"no table says where the ISO of {name} is: write it into media.yaml")
 
 
-def estate(dump: Dump, secrets: Secrets, book: Mapping[str, IPv4Address]) -> Estate:
-    """Return all that is not a machine; `book` has the addresses of the table hosts by name."""
-    result = Estate()
-    site(dump, result)
-    head = book.get(parse.short_name(result.master)) or result.master
-    networks(dump, result, str(head))
-    switches(dump, result, secrets, book)
-    for row in ours(dump, "media"):
-        medium = result.media.setdefault(row.get("name"), {})
-        medium[row.get("attribute")] = dump.take(row, "value", "attribute", "name")
-    osimages(dump, result)
-    return result
-
-
 def ours(dump: Dump, table: str) -> list[Row]:
     """Return the rows of our own table that belong to a file of the inventory."""
     return [row for row in dump.rows(OURS) if row.get("table") == table]
 
 
-# -- site and networks -----------------------------------------------------------------------------------------------
+# -- site ------------------------------------------------------------------------------------------------------------
 
 
-def site(dump: Dump, result: Estate) -> None:
+def site(dump: Dump, result: Estate, secrets: Secrets) -> None:
     """Fill in site.yaml; the domain and the master have to be there."""
     values = {row.key: row for row in dump.rows("site") if row.get("value")}
     missing = [f"{dump.folder / 'site.csv'}: {key} is missing" for key in ("domain", "master") if key not in values]
@@ -82,87 +82,81 @@ def site(dump: Dump, result: Estate) -> None:
         raise BootmillError("\n".join(missing), hint="every cluster has a domain and a head node: chtab key=domain …")
     result.site["domain"] = dump.take(values["domain"], "value").lower().strip(".")
     result.master = dump.take(values["master"], "value").strip().lower()
-    for key in ("nameservers", "forwarders"):
+    result.heads = frozenset({"xcatmn", result.master, parse.short_name(result.master)} - {""})
+    for key, name in (("nameservers", "nameservers"), ("forwarders", "forwarders"), ("ntpservers", "ntp_servers")):
         if key in values:
-            result.site[key] = servers(dump, values[key], result.master)
-    for key, name in OWN_KEYS.items():
-        if key in values:
-            result.site[name] = dump.take(values[key], "value")
+            result.site[name] = servers(dump, values[key], result.master, named=key == "ntpservers")
+    if "FQDNfirst" not in values or not parse.truth(dump.take(values["FQDNfirst"], "value")):
+        result.site["short_names_first"] = "true"
+    for name in OWN_TEXTS:
+        if f"bootmill.{name}" in values:
+            result.site[name] = dump.take(values[f"bootmill.{name}"], "value")
+    for name in OWN_LISTS:
+        if f"bootmill.{name}" in values:
+            result.site[name] = structure(dump, values[f"bootmill.{name}"])
     for key, row in values.items():
         if (key, row.get("value")) in IMPLIED:
             dump.take(row, "value")
+    passwords(dump, result, secrets)
 
 
-def servers(dump: Dump, row: Row, master: str) -> tuple[str, ...]:
-    """Return the addresses of name servers; ``<xcatmaster>`` is the head node."""
+def structure(dump: Dump, row: Row) -> Value:
+    """Return a list that is written as JSON."""
+    try:
+        found = texts_only(json.loads(row.get("value")))
+    except (ValueError, RecursionError):
+        dump.lose(row, "value", "is no JSON")
+        return ()
+    dump.take(row, "value")
+    return found
+
+
+def texts_only(value: object) -> Value:
+    """Return what JSON holds with texts in it, and nothing else."""
+    if isinstance(value, dict):
+        return {name: texts_only(inner) for name, inner in value.items()}
+    return tuple(map(texts_only, value)) if isinstance(value, list) else str(value)
+
+
+def servers(dump: Dump, row: Row, master: str, *, named: bool) -> tuple[str, ...]:
+    """Return the addresses of servers, or names where there may be some; ``<xcatmaster>`` is the head node."""
     found = []
     for text in parse.listed(dump.take(row, "value")):
         try:
-            found.append(str(parse.address(master if text == parse.HEAD else text)))
+            plain = master if text == parse.HEAD else text
+            found.append(texts.host_or_address(plain) if named else str(texts.any_address(plain)))
         except ValueError as error:
             dump.lose(row, "value", str(error))
     return tuple(found)
 
 
-def networks(dump: Dump, result: Estate, head: str) -> None:
-    """Fill in networks.yaml."""
-    for row in dump.rows("networks"):
-        try:
-            subnet = parse.subnet(row.get("net"), row.get("mask"))
-        except ValueError as error:
-            dump.drop(row, str(error))
-            continue
-        dump.take(row, "net", "mask")
-        name = network_name(row, result)
-        if name != row.key:
-            dump.lost.append(Lost(table="networks", row=row.key, column="netname", why=f"is called {name} here"))
-        values: dict[str, Value] = {"subnet": str(subnet)}
-        for column, attribute in (("gateway", "gateway"), ("tftpserver", "next_server")):
-            value = network_address(dump, row, column, head)
-            if value and not (row.get(column) == parse.HEAD and attribute == "next_server"):
-                values[attribute] = value
-        if row.get("dynamicrange"):
-            values |= dynamic_range(dump, row)
-        for column in ("dhcpserver", "nameservers"):
-            if row.get(column) in {head, parse.HEAD}:
-                dump.take(row, column)
-        result.networks[name] = values
+def passwords(dump: Dump, result: Estate, secrets: Secrets) -> None:
+    """Fill in the passwords by their use; of several for one use the first counts."""
+    found: dict[str, Value] = {}
+    for row in dump.rows("passwd"):
+        if row.key in found:
+            dump.drop(row, "there is one already for this use")
+        elif not parse.is_label(row.key) or not row.get("password"):
+            why = f"{row.key!r} is no name for a use" if row.get("password") else "has no password"
+            dump.drop(row, f"{why}: left out")
+        else:
+            found[row.key] = {**user(dump, row, 32), "password": secrets.reference(dump, row, "password")}
+    if found:
+        result.site["passwords"] = found
 
 
-def network_name(row: Row, result: Estate) -> str:
-    """Return a network's name as a host name; xCAT makes names such as ``10_1_0_0-255_255_255_0``."""
-    plain = row.key.lower().replace("_", "-").replace(".", "-")
-    name = plain if parse.is_label(plain) else f"net-{row.get('net').replace('.', '-').strip()}"
-    return name if name not in result.networks else f"{name[:50]}-{len(result.networks) + 1}"
-
-
-def network_address(dump: Dump, row: Row, column: str, head: str) -> str:
-    """Return an address in a network's row, an empty text where there is none."""
-    text = row.get(column)
-    if not text:
-        return ""
+def user(dump: Dump, row: Row, most: int) -> dict[str, Value]:
+    """Return a row's user, if it can be one here."""
+    text = row.get("username")
     try:
-        value = parse.address(head if text == parse.HEAD else text)
+        if text and len(text) > most:
+            parse.fail(text, f"user's name: {most} characters at most")
+        found: dict[str, Value] = {"user": texts.login(text)} if text else {}
     except ValueError as error:
-        dump.lose(row, column, str(error))
-        return ""
-    dump.take(row, column)
-    return str(value)
-
-
-def dynamic_range(dump: Dump, row: Row) -> dict[str, Value]:
-    """Return a network's first dynamic range; Bootmill has one a network."""
-    first, *more = [part for part in row.get("dynamicrange").replace(";", ",").split(",") if part.strip()] or [""]
-    begin, dash, end = first.partition("-")
-    try:
-        text = f"{parse.address(begin)}-{parse.address(end if dash else begin)}"
-    except ValueError as error:
-        dump.lose(row, "dynamicrange", str(error))
+        dump.lose(row, "username", str(error))
         return {}
-    dump.take(row, "dynamicrange")
-    if more:
-        dump.lose(row, "dynamicrange", f"a network has one dynamic range here: {', '.join(more)} is left out")
-    return {"dynamic_range": text}
+    dump.take(row, "username")
+    return found
 
 
 # -- switches --------------------------------------------------------------------------------------------------------
@@ -178,7 +172,7 @@ def switch_names(dump: Dump) -> tuple[str, ...]:
 def switches(dump: Dump, result: Estate, secrets: Secrets, book: Mapping[str, IPv4Address]) -> None:
     """Fill in switches.yaml; a switch without an address is left out."""
     rows = {row.key: row for row in dump.rows("switches")}
-    ports = {row.get("name"): row for row in ours(dump, "switches") if row.get("attribute") == "ports"}
+    counts = port_counts(dump)
     for name in switch_names(dump):
         if name not in book:
             why = "has no address in the table hosts: left out"
@@ -186,18 +180,60 @@ def switches(dump: Dump, result: Estate, secrets: Secrets, book: Mapping[str, IP
             continue
         for host in dump.index.get(("hosts", name), ()):
             dump.take(host, "ip")
-        values: dict[str, Value] = {"ip": str(book[name]), "ports": str(port_count(dump, name))}
-        if name in ports:
-            values["ports"] = dump.take(ports[name], "value", "attribute", "name")
-        if name in rows and rows[name].get("password"):
-            values["community"] = secrets.reference(dump, rows[name], "password")
-        result.switches[name] = values
+        values: dict[str, Value] = {"ip": str(book[name]), "ports": str(counts.get(name, PORTS))}
+        for row in dump.index.get(("mac", name), ()):
+            try:
+                values["mac"] = parse.mac(dump.take(row, "mac").partition("!")[0])
+            except ValueError as error:
+                dump.lose(row, "mac", str(error))
+        result.switches[name] = values | (snmp(dump, rows[name], secrets) if name in rows else {})
+    for row in ours(dump, "switches"):
+        text = dump.take(row, "value", "attribute", "name")
+        if row.get("name") in result.switches:
+            result.switches[row.get("name")][row.get("attribute")] = referred(text) if REFERENCE.match(text) else text
 
 
-def port_count(dump: Dump, name: str) -> int:
-    """Return how many ports a switch has at least: xCAT does not know."""
-    numbers = [int(row.get("port")) for row in dump.rows("switch") if row.get("switch") == name and is_port(row)]
-    return max([PORTS, *numbers])
+def snmp(dump: Dump, row: Row, secrets: Secrets) -> dict[str, Value]:
+    """Return how a switch is asked.  xCAT has one password: the community, or in version 3 that of both protocols."""
+    version = SNMP.get(row.get("snmpversion").lower().removeprefix("snmp"))
+    if version is None:
+        dump.lose(row, "snmpversion", f"{row.get('snmpversion')!r} is no version of SNMP")
+    dump.take(row, "snmpversion")
+    values: dict[str, Value] = {"snmp": version or "1", **user(dump, row, 32)}
+    password = secrets.reference(dump, row, "password") if row.get("password") else None
+    for column, known in (("auth", AUTH), ("privacy", PRIVACY)):
+        text = row.get(column).lower()
+        if text in known:
+            values[column] = dump.take(row, column).lower()
+        elif text:
+            dump.lose(row, column, f"{text!r} is none of {', '.join(known)}")
+    if version == "3":
+        values |= {"auth": "sha", **values} if password else {}
+        values |= {f"{column}_password": password for column in ("auth", "privacy") if password and column in values}
+    elif password:
+        values["community"] = password
+    if row.get("switchtype"):
+        try:
+            values["model"] = texts.hardware(dump.take(row, "switchtype"))
+        except ValueError as error:
+            dump.lose(row, "switchtype", str(error))
+    return values
+
+
+def port_counts(dump: Dump) -> dict[str, int]:
+    """Return how many ports each switch has at least: xCAT does not know."""
+    counts: dict[str, int] = {}
+    for row in dump.rows("switch"):
+        if is_port(row):
+            counts[row.get("switch")] = max(counts.get(row.get("switch"), PORTS), int(row.get("port")))
+    return counts
+
+
+def media(dump: Dump, result: Estate) -> None:
+    """Fill in where media are, as far as our own table says it."""
+    for row in ours(dump, "media"):
+        medium = result.media.setdefault(row.get("name"), {})
+        medium[row.get("attribute")] = dump.take(row, "value", "attribute", "name")
 
 
 def is_port(row: Row) -> bool:
@@ -281,7 +317,7 @@ def drivers(dump: Dump, row: Row) -> tuple[str, ...]:
     found = []
     for text in parse.listed(dump.take(row, "netdrivers")):
         name = text.removesuffix(".xz").removesuffix(".gz").removesuffix(".ko")
-        if parse.DRIVER.fullmatch(name):
+        if texts.MODULE.fullmatch(name):
             found.append(name)
         else:
             dump.lose(row, "netdrivers", f"{text!r} is no kernel module name")

@@ -1,6 +1,7 @@
 """import-xcat: a folder of `tabdump` CSVs → a folder that is an inventory, and a list of what is not in it."""
 
 import csv
+import gc
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +13,15 @@ from tasks import files
 from tasks.errors import BootmillError, InventoryError
 from tasks.inventory.model import Cluster
 from tasks.tables import parse, yamltext
+from tasks.tables.csvtext import CONTROL
 from tasks.tables.dump import Dump, Lost, read_dump
-from tasks.tables.estate import Estate, estate
-from tasks.tables.factor import Documents, factored
-from tasks.tables.machines import Machine, Reader, addresses, members
+from tasks.tables.estate import Estate, media, osimages, site, switches
+from tasks.tables.factor import Documents, Given, factored
+from tasks.tables.machines import machines
+from tasks.tables.members import addresses, groups, members
+from tasks.tables.reader import Machine, Reader
 from tasks.tables.secrets import FOLDER, Secrets
+from tasks.tables.subnets import networks
 from tasks.tables.words import Usage
 
 USAGE = Usage(
@@ -28,6 +33,7 @@ USAGE = Usage(
 LIST = "not-carried-over.csv"
 SHOWN = 40  # lines of the summary; the list has all
 HEAD_NAME = "mgt"
+FORMULAS = frozenset("=+-@")  # what a cell begins with that a spreadsheet calculates
 NOTE = "# Imported from xCAT's tables by doit import-xcat.\n"
 Load = Callable[[Path], Cluster]
 
@@ -53,7 +59,11 @@ def import_xcat(load: Load, words: Sequence[str]) -> None:
     if target is not None and (target.is_file() or (target.exists() and any(target.iterdir()))):
         message = f"{target}: is there already, and an import never writes over anything"
         raise BootmillError(message, hint="name a folder that does not exist yet, or an empty one")
-    result = converted(Path(plain[0]))
+    gc.disable()  # a million values that stay: to look through them over and over takes a sixth of the time
+    try:
+        result = converted(Path(plain[0]))
+    finally:
+        gc.enable()
     if target is None:
         print("\n".join(f"# {name}.yaml\n{text.removeprefix(NOTE)}" for name, text in result.documents.items()))
         print("".join(f"# {line}\n" for line in summary(result.lost)), end="")
@@ -74,15 +84,20 @@ def import_xcat(load: Load, words: Sequence[str]) -> None:
 
 def converted(folder: Path) -> Imported:
     """Return what a folder of tables says as an inventory; nothing is written."""
-    dump, secrets = read_dump(folder), Secrets()
+    dump, secrets, rest = read_dump(folder), Secrets(), Estate()
     members(dump)
+    groups(dump, rest)
     book = addresses(dump)
-    rest = estate(dump, secrets, book)
-    machines = Reader(dump, rest, book, secrets).machines()
-    rest.site["master"] = head(dump, rest, machines, book)
-    documents = written(rest, factored(machines))
+    site(dump, rest, secrets)
+    networks(dump, rest, str(book.get(parse.short_name(rest.master)) or rest.master))
+    switches(dump, rest, secrets, book)
+    media(dump, rest)
+    osimages(dump, rest)
+    found = machines(Reader(dump, rest, book, secrets))
+    rest.site["master"] = head(dump, rest, found, book)
+    documents = written(rest, factored(found, Given(own=rest.groups, closed=rest.closed)))
     lost = tuple(sorted({*dump.lost, *dump.leftovers()}))
-    return Imported(documents=documents, secrets=dict(secrets.files), lost=lost, nodes=len(machines))
+    return Imported(documents=documents, secrets=dict(secrets.files), lost=lost, nodes=len(found))
 
 
 def head(dump: Dump, rest: Estate, machines: list[Machine], book: Mapping[str, IPv4Address]) -> str:
@@ -153,8 +168,14 @@ def listed(lost: Sequence[Lost]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["table", "row", "column", "why"])
-    writer.writerows([item.table, item.row, item.column, item.why] for item in lost)
+    writer.writerows(map(harmless, (item.table, item.row, item.column, item.why)) for item in lost)
     return out.getvalue()
+
+
+def harmless(text: str) -> str:
+    """Return a text that a spreadsheet does not take for a formula, and a terminal not for a command."""
+    plain = CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return f"'{plain}" if plain[:1] in FORMULAS else plain
 
 
 def summary(lost: Sequence[Lost]) -> list[str]:
@@ -167,5 +188,5 @@ def summary(lost: Sequence[Lost]) -> list[str]:
     for kind in list(kinds)[:SHOWN]:
         table, column, why = kind
         more = f" and {kinds[kind] - 1} more" if kinds[kind] > 1 else ""
-        lines.append(f"  {table}.{column} of {first[kind]}{more}: {why}")
+        lines.append(harmless(f"  {table}.{column} of {first[kind]}{more}: {why}"))
     return [*lines, f"  and {len(kinds) - SHOWN} kinds more"] if len(kinds) > SHOWN else lines

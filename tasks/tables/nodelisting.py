@@ -1,5 +1,6 @@
 """nodels: nodes and groups, and any column of any table for them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from tasks.tables.tabledump import as_text
 from tasks.tables.words import Usage
 
 USAGE = Usage(
-    synopsis="doit nodels [NODERANGE [TABLE | TABLE.COLUMN | groups | mgt | mac ...]] [-H] [--json]",
+    synopsis="doit nodels [NODERANGE] [TABLE | TABLE.COLUMN | groups | mgt ...] [mgt==ipmi ...] [-H] [--json]"
+    "   (comparisons: == != =~ !~, with regular expressions)",
     options=(("--json", "json"), ("-H", "names"), ("--with-fieldname", "names")),
 )
+COMPARISON = re.compile(r"\s*[A-Za-z_][\w.]*\s*(==|!=|=~|!~)")
 Column = tuple[str, str, str]  # table, column, and how the user called it
 Cells = dict[str, str]  # node → cell
 
@@ -27,8 +30,9 @@ def answer(cluster: Cluster, words: Sequence[str]) -> str:
     """Return what nodels prints."""
     plain, options = USAGE.understand(words)
     view = View(cluster)
-    wanted = columns(plain[1:])
-    nodes = selected(view, plain[0]) if plain else noderange.natural(node.name for node in cluster.nodes)
+    asked = [word for word in plain[1:] if COMPARISON.match(word)]
+    wanted = columns([word for word in plain[1:] if not COMPARISON.match(word)])
+    nodes = selected(view, plain[0] if plain else "all", asked)
     cells = {label: view.column(table, column) for table, column, label in wanted}
     if "json" in options:
         whole = {node: {label: column.get(node, "") for label, column in cells.items()} for node in nodes}
@@ -50,6 +54,7 @@ class View:
         """Begin with no table."""
         self.cluster = cluster
         self.tables: dict[str, dict[str, dict[str, str]]] = {}
+        self.known: dict[tuple[str, str], Cells] = {}
 
     def column(self, table: str, column: str) -> Cells:
         """Return a column's cells by node; where a node has several rows the first one counts."""
@@ -65,19 +70,31 @@ class View:
         table, _, column = SHORT_NAMES.get(name, name).partition(".")
         if table not in BY_NAME or column not in BY_NAME[table].columns:
             raise LookupError(name)
-        return self.column(table, column).get(node)
+        return self.cells(table, column).get(node)
+
+    def cells(self, table: str, column: str) -> Cells:
+        """Return a column's cells by node, made once."""
+        if (table, column) not in self.known:
+            self.known[table, column] = self.column(table, column)
+        return self.known[table, column]
 
 
-def selected(view: View, text: str) -> tuple[str, ...]:
-    """Return a noderange's nodes in natural order; none at all is an error."""
+def selected(view: View, text: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return a noderange's nodes for which all comparisons hold, in natural order.
+
+    A noderange without any node is an error, a comparison that holds for none is an answer.
+    """
     groups = {node.name: node.groups for node in view.cluster.nodes}
     try:
         nodes = noderange.select(text, groups, view.attribute, read=lambda path: Path(path).read_text())
+        if not nodes:
+            message = f"{text!r} names no node"
+            raise USAGE.misused(message)
+        for one in asked:
+            held = frozenset(noderange.select(one, groups, view.attribute))
+            nodes = tuple(node for node in nodes if node in held)
     except ValueError as error:
         raise USAGE.misused(str(error)) from error
-    if not nodes:
-        message = f"{text!r} names no node"
-        raise USAGE.misused(message)
     return nodes
 
 

@@ -1,35 +1,31 @@
-"""xCAT's free texts → values that an inventory takes.  Pure; `ValueError` says what is wrong with a text."""
+"""xCAT's free texts → values that an inventory takes.  Pure; `ValueError` says what is wrong with a text.
+
+What an attribute may look like at all is said in `tasks.inventory.texts`; here is what xCAT writes otherwise.
+"""
 
 import re
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
-WORD = re.compile(r"[\x21-\x7e]+")
-UNSAFE = frozenset("\"'\\{};$`<>|&")
+from tasks.inventory import texts
+
+Parser = Callable[[str], str]
+Ends = Callable[[str], tuple[IPv4Address, IPv4Address] | tuple[IPv6Address, IPv6Address]]
 MEMORY = re.compile(r"([0-9]{1,8})\s*([MmGg]?)[Bb]?")
-MODEL = re.compile(r"[\w .+-]{1,64}")
-DRIVER = re.compile(r"[A-Za-z0-9_-]+")
 OSIMAGE = re.compile(r"[a-z]+[0-9.]*-[a-z0-9_]+-(?:netboot|install)-[a-z][a-z0-9_]*")
 HEAD = "<xcatmaster>"  # xCAT's word for "whatever address of the head node is in that network"
 
 
-def matching(pattern: re.Pattern[str], text: str, what: str) -> str:
-    """Return a text that matches as a whole."""
-    if not pattern.fullmatch(text):
-        message = f"{text!r} is no {what}"
-        raise ValueError(message)
-    return text
-
-
-def label(text: str) -> str:
-    """Return a host name: one DNS label."""
-    return matching(LABEL, text, "host name: small letters, digits and inner hyphens, 63 at most")
+def fail(text: str, what: str) -> str:
+    """Raise the `ValueError` that says what a text is not."""
+    message = f"{text!r} is no {what}"
+    raise ValueError(message)
 
 
 def is_label(text: str) -> bool:
     """Return whether a text is a host name."""
-    return LABEL.fullmatch(text) is not None
+    return texts.LABEL.fullmatch(text) is not None
 
 
 def short_name(text: str) -> str:
@@ -38,6 +34,7 @@ def short_name(text: str) -> str:
     return name if is_label(name) and not re.fullmatch(r"[0-9.]+", text) else ""
 
 
+@lru_cache(maxsize=1 << 17)
 def address(text: str) -> IPv4Address:
     """Return an IPv4 address."""
     try:
@@ -47,23 +44,29 @@ def address(text: str) -> IPv4Address:
         raise ValueError(message) from error
 
 
-def subnet(net: str, mask: str) -> IPv4Network:
-    """Return a network from its address and its mask: 255.255.255.0, /24, 24."""
+def address6(text: str) -> IPv6Address:
+    """Return an IPv6 address without a zone."""
     try:
-        return IPv4Network(f"{net.strip()}/{mask.strip().removeprefix('/')}")
+        return texts.no_zone(IPv6Address(text.strip()))
     except ValueError as error:
-        message = f"{net} {mask} is no IPv4 network"
+        message = f"{text!r} is no IPv6 address"
+        raise ValueError(message) from error
+
+
+def subnet(net: str, mask: str) -> IPv4Network | IPv6Network:
+    """Return a network from its address and its mask: 255.255.255.0, /24, 24; IPv6 also has it behind the address."""
+    plain, _, bits = net.strip().partition("/")
+    mask = mask.strip().removeprefix("/") or bits
+    try:
+        return IPv6Network(f"{plain}/{mask}") if ":" in plain else IPv4Network(f"{plain}/{mask}")
+    except ValueError as error:
+        message = f"{net} {mask} is no network"
         raise ValueError(message) from error
 
 
 def mac(text: str) -> str:
     """Return a machine's MAC address; xCAT also writes it without separators."""
-    plain = ":".join(re.findall("..", text)) if re.fullmatch(r"[0-9A-Fa-f]{12}", text) else text
-    plain = matching(MAC, plain, "MAC address").lower().replace("-", ":")
-    if int(plain[:2], 16) & 1 or plain == "00:00:00:00:00:00":
-        message = f"{text} is a multicast or empty address, no machine has it"
-        raise ValueError(message)
-    return plain
+    return texts.mac(":".join(re.findall("..", text)) if re.fullmatch(r"[0-9A-Fa-f]{12}", text) else text)
 
 
 def whole(text: str, least: int, most: int) -> str:
@@ -85,17 +88,14 @@ def memory(text: str) -> str:
 
 def kernel_words(text: str) -> tuple[str, ...]:
     """Return the words of a kernel command line."""
-    return tuple(kernel_word(word) for word in text.split())
-
-
-def kernel_word(text: str) -> str:
-    """Return one kernel argument: nothing that a boot menu takes for its own syntax."""
-    if not WORD.fullmatch(text) or set(text) & UNSAFE:
-        message = f"{text!r} is no plain kernel argument (one word, no quotes or shell characters)"
-        raise ValueError(message)
-    return text
+    return tuple(texts.kernel_word(word) for word in text.split())
 
 
 def listed(text: str) -> tuple[str, ...]:
     """Return the items between commas or blanks, each once."""
     return tuple(dict.fromkeys(item for item in re.split(r"[,\s]+", text) if item))
+
+
+def truth(text: str) -> bool:
+    """Return whether xCAT takes a setting for true."""
+    return text.strip().lower() in {"1", "y", "yes", "enable", "true"}

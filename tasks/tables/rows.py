@@ -3,20 +3,21 @@
 Nothing is lost: what xCAT has no column for, or what it would take for a rule, goes into the table ``bootmill``.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from tasks.inventory.model import BootState, Cluster, Netboot, Node, OsImage
-from tasks.tables.columns import OURS, TABLES, Table
+from tasks.inventory.model import Cluster, Network, SecretRef, Site, SnmpVersion, Switch
+from tasks.tables import noderows
+from tasks.tables.columns import TABLES, Table
 from tasks.tables.csvtext import Row, row
-from tasks.tables.rule import is_rule
+from tasks.tables.noderows import ours
+from tasks.tables.nodevalues import MODEL, OUR_PREFIX, WHERE
+from tasks.tables.secrets import written
+from tasks.tables.subnets import REMOTE, SUFFIX6
 
-BMC_SUFFIX = "-ipmi"
-NETBOOT = MappingProxyType({Netboot.PXE: "pxe", Netboot.GRUB: "grub2", Netboot.IPXE: "xnba"})
-STATE = MappingProxyType({BootState.LOCAL: "boot"})  # the others are named alike
-NIC = MappingProxyType({"virtio_net": "virtio"})
-MEMORY, NIC_MODEL, MODEL, FIRMWARE = 1024, "e1000", "generic", "bios"  # what a node has that says nothing
 PKGLIST, EXLIST = "osimages/{}.pkglist", "osimages/{}.exlist"  # beside the tables, as linuximage names them
+WHERE_OUT: dict[str, str] = {name: theirs for theirs, name in reversed([*WHERE.items()])}
 
 
 def rows(cluster: Cluster, table: Table) -> tuple[Row, ...]:
@@ -30,151 +31,147 @@ def every(cluster: Cluster) -> Iterator[tuple[Table, tuple[Row, ...]]]:
         yield table, rows(cluster, table)
 
 
+# -- site ------------------------------------------------------------------------------------------------------------
+
+
 def site(cluster: Cluster) -> Iterator[Row]:
-    """Yield the settings, by their keys' names; ours that xCAT lacks begin with ``bootmill.``."""
+    """Yield the settings, by their keys' names; ours that xCAT lacks begin with ``bootmill.``, lists are JSON."""
     values = cluster.site
+    nics = dict.fromkeys(one.interface for one in cluster.networks if one.interface and one.dhcp and not one.relay)
     settings = {
         "domain": values.domain,
         "forwarders": ",".join(map(str, values.forwarders)),
         "master": str(cluster.node(values.master).ip),
         "nameservers": ",".join(map(str, values.nameservers)),
-        "bootmill.destdir": values.destdir,
-        "bootmill.dns_contact": values.dns_contact,
-        "bootmill.ssh_key": values.ssh_key,
+        "ntpservers": ",".join(values.ntp_servers),
+        "dhcpinterfaces": ",".join(filter(None, nics)),
+        "FQDNfirst": "0" if values.short_names_first else "1",
+        **{f"bootmill.{name}": value for name, value in own_settings(values).items()},
     }
     yield from (row("site", key=key, value=settings[key]) for key in sorted(settings) if settings[key])
 
 
+def own_settings(site: Site) -> dict[str, str]:
+    """Return the settings that xCAT does not have."""
+    lists: dict[str, list[object]] = {
+        "boot_programs": list(site.boot_programs),
+        "exports": [{"path": one.path, "networks": one.networks, "options": one.options} for one in site.exports],
+        "records": [{"name": one.name, "type": one.type, "value": one.value} for one in site.records],
+        "search": list(site.search[1:]),
+        "secondaries": [str(address) for address in site.secondaries],
+    }
+    return {
+        "destdir": site.destdir,
+        "dhcp_server": site.dhcp_server or "",
+        "dns_contact": site.dns_contact,
+        "serial_floor": str(site.serial_floor),
+        "ssh_key": site.ssh_key,
+        **{name: json.dumps(value, ensure_ascii=False) for name, value in lists.items() if value},
+    }
+
+
+def passwd(cluster: Cluster) -> Iterator[Row]:
+    """Yield what uses log in with; passwords are references."""
+    for one in cluster.site.passwords:
+        yield row("passwd", key=one.key, username=one.user, password=written(one.password))
+
+
+# -- networks and switches -------------------------------------------------------------------------------------------
+
+
 def networks(cluster: Cluster) -> Iterator[Row]:
-    """Yield the subnets."""
-    for network in cluster.networks:
-        ends = network.dynamic_range
+    """Yield the subnets, those of IPv6 behind those of IPv4."""
+    logs = ",".join(map(str, cluster.site.log_servers))
+    for one in cluster.networks:
         yield row(
             "networks",
-            netname=network.name,
-            net=str(network.subnet.network_address),
-            mask=str(network.subnet.netmask),
-            gateway=str(network.gateway or ""),
-            tftpserver=str(network.next_server),
-            dynamicrange=f"{ends[0]}-{ends[1]}" if ends else "",
+            netname=one.name,
+            net=str(one.subnet.network_address),
+            mask=str(one.subnet.netmask),
+            mgtifname=nic(one),
+            gateway=str(one.gateway or ""),
+            tftpserver=str(one.next_server),
+            nameservers=",".join(map(str, one.nameservers)),
+            ntpservers=",".join(one.ntp_servers),
+            logservers=logs,
+            dynamicrange="-".join(map(str, one.dynamic_range or ())),
+            vlanid=str(one.vlan or ""),
+            domain=one.domain or "",
+            mtu=str(one.mtu or ""),
         )
-
-
-def switches(cluster: Cluster) -> Iterator[Row]:
-    """Yield the switches; a community is a reference."""
-    for switch in cluster.switches:
-        community = f"!secret {switch.community}" if switch.community else ""
-        yield row("switches", switch=switch.name, password=community)
-
-
-def hosts(cluster: Cluster) -> Iterator[Row]:
-    """Yield the addresses of nodes, their BMCs, and switches."""
-    for node in cluster.nodes:
-        bmc = f"{BMC_SUFFIX}:{node.bmc.address}" if node.bmc else ""
-        yield row("hosts", node=node.name, ip=str(node.ip), hostnames=",".join(node.aliases), otherinterfaces=bmc)
-    for switch in cluster.switches:
-        yield row("hosts", node=switch.name, ip=str(switch.ip))
-
-
-def nodelist(cluster: Cluster) -> Iterator[Row]:
-    """Yield the nodes with their groups."""
-    yield from (row("nodelist", node=node.name, groups=",".join(node.groups)) for node in cluster.nodes)
-
-
-def nodegroup(cluster: Cluster) -> Iterator[Row]:
-    """Yield the groups that have nodes, by name."""
-    for name in sorted({group for node in cluster.nodes for group in node.groups}):
-        yield row("nodegroup", groupname=name, grouptype="static", members="static")
-
-
-def nodehm(cluster: Cluster) -> Iterator[Row]:
-    """Yield how nodes are switched, and their consoles."""
-    for node in cluster.nodes:
-        method = "ipmi" if node.bmc else ""
-        port = str(node.console.port) if node.console else ""
-        speed = str(node.console.speed) if node.console else ""
-        if method or port:
-            yield row("nodehm", node=node.name, power=method, mgt=method, serialport=port, serialspeed=speed)
-
-
-def ipmi(cluster: Cluster) -> Iterator[Row]:
-    """Yield the BMCs; a password is a reference."""
-    for node in cluster.nodes:
-        if node.bmc:
-            password = f"!secret {node.bmc.password}" if node.bmc.password else ""
-            user = "" if is_rule(node.bmc.user) else node.bmc.user
-            yield row("ipmi", node=node.name, bmc=node.bmc.name, username=user, password=password)
-
-
-def mac(cluster: Cluster) -> Iterator[Row]:
-    """Yield the MACs."""
-    yield from (row("mac", node=node.name, mac=node.mac) for node in cluster.nodes if node.mac)
-
-
-def noderes(cluster: Cluster) -> Iterator[Row]:
-    """Yield each node's kind of boot program."""
-    yield from (row("noderes", node=node.name, netboot=NETBOOT[node.netboot]) for node in cluster.nodes)
-
-
-def nodetype(cluster: Cluster) -> Iterator[Row]:
-    """Yield what nodes run."""
-    for node in cluster.nodes:
-        image = image_of(cluster, node)
-        if image:
+    for one in cluster.networks:
+        if one.subnet6 is not None:
             yield row(
-                "nodetype",
-                node=node.name,
-                os=image.os,
-                arch=image.arch,
-                profile=image.profile,
-                provmethod=image.name,
+                "networks",
+                netname=f"{one.name}{SUFFIX6}",
+                net=str(one.subnet6.network_address),
+                mask=str(one.subnet6.prefixlen),
+                mgtifname=nic(one),
+                gateway=str(one.gateway6 or ""),
+                tftpserver=str(one.next_server6 or ""),
+                dynamicrange="-".join(map(str, one.dynamic_range6 or ())),
             )
 
 
-def image_of(cluster: Cluster, node: Node) -> OsImage | None:
-    """Return a node's osimage."""
-    return next((image for image in cluster.osimages if image.name == node.osimage), None)
+def nic(network: Network) -> str:
+    """Return the head node's NIC on a network."""
+    return (REMOTE if network.relay else "") + (network.interface or "")
 
 
-def chain(cluster: Cluster) -> Iterator[Row]:
-    """Yield the boot states as nodeset says them in xCAT: ``netboot debian12-x86_64-compute``."""
-    for node in cluster.nodes:
-        image = image_of(cluster, node) if node.state in {BootState.NETBOOT, BootState.INSTALL} else None
-        words = [
-            STATE.get(node.state, node.state.value),
-            *([f"{image.os}-{image.arch}-{image.profile}"] if image else []),
-        ]
-        yield row("chain", node=node.name, currstate=" ".join(words))
+def switches(cluster: Cluster) -> Iterator[Row]:
+    """Yield the switches; the community, or version 3's password, is a reference."""
+    for switch in cluster.switches:
+        yield row(
+            "switches",
+            switch=switch.name,
+            snmpversion=switch.snmp.value,
+            username=switch.user or "",
+            password=written(password(switch)),
+            auth=switch.auth or "",
+            privacy=switch.privacy or "",
+            switchtype=switch.model if switch.model != MODEL else "",
+        )
 
 
-def bootparams(cluster: Cluster) -> Iterator[Row]:
-    """Yield the nodes' own words for the kernel."""
-    for node in cluster.nodes:
-        words = " ".join(node.kernel_args)
-        if words and not is_rule(words):
-            yield row("bootparams", node=node.name, addkcmdline=words)
+def password(switch: Switch) -> SecretRef | None:
+    """Return the one password that xCAT knows of a switch."""
+    return switch.auth_password if switch.snmp is SnmpVersion.V3 else switch.community
 
 
-def switch(cluster: Cluster) -> Iterator[Row]:
-    """Yield where nodes are plugged in."""
-    for node in cluster.nodes:
-        if node.port:
-            port = "" if is_rule(node.port.port) else node.port.port
-            yield row("switch", node=node.name, switch=node.port.switch, port=port)
+# -- groups ----------------------------------------------------------------------------------------------------------
 
 
-def vm(cluster: Cluster) -> Iterator[Row]:
-    """Yield the memory and the NIC model of nodes where they are not what every node has."""
-    for node in cluster.nodes:
-        memory = str(node.memory) if node.memory != MEMORY else ""
-        nic = NIC.get(node.nic, node.nic) if node.nic not in {NIC_MODEL, *NIC.values()} else ""
-        if memory or nic:
-            yield row("vm", node=node.name, memory=memory, nicmodel=nic)
+def nodegroup(cluster: Cluster) -> Iterator[Row]:
+    """Yield the groups, by name: what makes them, and those that only nodes name."""
+    known = {group.name: group for group in cluster.groups}
+    parts: dict[str, list[str]] = {}
+    for group in cluster.groups:
+        for parent in group.groups:
+            parts.setdefault(parent, []).append(group.name)
+    for name in sorted({*known, *parts, *(group for node in cluster.nodes for group in node.groups)}):
+        where = known[name].where if name in known else ()
+        kind = "dynamic" if where else "static"
+        yield row(
+            "nodegroup",
+            groupname=name,
+            grouptype=kind,
+            members=kind,
+            membergroups=",".join(parts.get(name, ())),
+            wherevals="" if odd(where) else "::".join(f"{asked(attribute)}=={value}" for attribute, value in where),
+        )
 
 
-def vpd(cluster: Cluster) -> Iterator[Row]:
-    """Yield the hardware models."""
-    yield from (row("vpd", node=node.name, mtm=node.model) for node in cluster.nodes if node.model != MODEL)
+def asked(attribute: str) -> str:
+    """Return what xCAT calls an attribute that a dynamic group asks for."""
+    return WHERE_OUT.get(attribute, f"{OUR_PREFIX}{attribute}")
+
+
+def odd(where: tuple[tuple[str, str], ...]) -> bool:
+    """Return whether xCAT could not read a question, or read another one."""
+    return any("::" in value or value.endswith(":") or attribute == "netboot" for attribute, value in where)
+
+
+# -- osimages --------------------------------------------------------------------------------------------------------
 
 
 def osimage(cluster: Cluster) -> Iterator[Row]:
@@ -207,9 +204,7 @@ def linuximage(cluster: Cluster) -> Iterator[Row]:
         )
 
 
-def nothing(cluster: Cluster) -> Iterator[Row]:
-    """Yield no row: the table exists, and Bootmill keeps nothing in it."""
-    yield from ()
+# -- what xCAT has no column for -------------------------------------------------------------------------------------
 
 
 def bootmill(cluster: Cluster) -> Iterator[Row]:
@@ -217,55 +212,71 @@ def bootmill(cluster: Cluster) -> Iterator[Row]:
     for medium in cluster.media:
         attribute, value = ("iso", medium.iso) if medium.iso is not None else ("suite", medium.suite)
         yield ours("media", medium.name, attribute, value or "")
-    for node in cluster.nodes:
-        yield from (ours("nodes", node.name, attribute, value) for attribute, value in homeless(node))
+    for group in cluster.groups:
+        yield ours("groups", group.name, "", "")  # it has a row in groups.yaml
+        yield from (ours("groups", group.name, "groups", parent) for parent in group.groups)
+        yield from (ours("groups", group.name, f"vars.{name}", value) for name, value in group.vars)
+        if odd(group.where):
+            yield from (ours("groups", group.name, f"where.{name}", value) for name, value in group.where)
+    for network in cluster.networks:
+        yield from (ours("networks", network.name, name, value) for name, value in of_network(network))
+    yield from noderows.homeless(cluster)
     for image in cluster.osimages:
         yield from (ours("osimages", image.name, "fstab", str(entry)) for entry in image.fstab)
         yield from (ours("osimages", image.name, "services_off", unit) for unit in image.services_off)
     for switch in cluster.switches:
-        yield ours("switches", switch.name, "ports", str(switch.ports))
+        yield from (ours("switches", switch.name, name, value) for name, value in of_switch(switch))
 
 
-def ours(table: str, name: str, attribute: str, value: str) -> Row:
-    """Return a row of our own table."""
-    return row(OURS, table=table, name=name, attribute=attribute, value=value)
+def of_network(network: Network) -> Iterator[tuple[str, str]]:
+    """Yield the attributes of a network that xCAT does not have."""
+    if network.link != network.name:
+        yield "link", network.link
+    if network.relay is not None and network.relay != network.gateway:
+        yield "relay", str(network.relay)
+    if not network.dhcp:
+        yield "dhcp", "false"
+    if network.delegation:
+        yield "delegation", "true"
 
 
-def homeless(node: Node) -> Iterator[tuple[str, str]]:
-    """Yield the attributes of a node that xCAT has no column for, or would take for a rule."""
-    if node.firmware != FIRMWARE:
-        yield "firmware", node.firmware.value
-    if node.nic in NIC.values():
-        yield "nic", node.nic
-    if node.bmc and is_rule(node.bmc.user):
-        yield "bmc.user", node.bmc.user
-    if node.port and is_rule(node.port.port):
-        yield "port.port", node.port.port
-    if is_rule(" ".join(node.kernel_args)):
-        yield from (("kernel_args", word) for word in node.kernel_args)
+def of_switch(switch: Switch) -> Iterator[tuple[str, str]]:
+    """Yield the attributes of a switch that xCAT does not have, and passwords beside the one that it has."""
+    yield "ports", str(switch.ports)
+    three = switch.snmp is SnmpVersion.V3
+    secrets = {
+        "community": (switch.community, None if three else password(switch)),
+        "auth_password": (switch.auth_password, password(switch) if three and switch.auth else None),
+        "privacy_password": (switch.privacy_password, password(switch) if three and switch.privacy else None),
+    }
+    for name, (own, implied) in secrets.items():
+        if own != implied:
+            yield name, written(own)
 
 
 MAKERS: MappingProxyType[str, Callable[[Cluster], Iterator[Row]]] = MappingProxyType(
     {
         "bootmill": bootmill,
-        "bootparams": bootparams,
-        "chain": chain,
-        "hosts": hosts,
-        "ipmi": ipmi,
+        "bootparams": noderows.bootparams,
+        "chain": noderows.chain,
+        "hosts": noderows.hosts,
+        "ipmi": noderows.ipmi,
         "linuximage": linuximage,
-        "mac": mac,
+        "mac": noderows.mac,
         "networks": networks,
+        "nics": noderows.interfaces,
         "nodegroup": nodegroup,
-        "nodehm": nodehm,
-        "nodelist": nodelist,
-        "noderes": noderes,
-        "nodetype": nodetype,
+        "nodehm": noderows.nodehm,
+        "nodelist": noderows.nodelist,
+        "nodepos": noderows.nodepos,
+        "noderes": noderows.noderes,
+        "nodetype": noderows.nodetype,
         "osimage": osimage,
-        "passwd": nothing,
+        "passwd": passwd,
         "site": site,
-        "switch": switch,
+        "switch": noderows.switch,
         "switches": switches,
-        "vm": vm,
-        "vpd": vpd,
+        "vm": noderows.vm,
+        "vpd": noderows.vpd,
     }
 )

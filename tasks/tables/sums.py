@@ -2,14 +2,23 @@
 
 sum    = term { ("+" | "-") term }          "/" cuts off toward zero, "%" has the sign of its left side, as in C
 term   = factor { ("*" | "/" | "%") factor }
-factor = "-" factor | "(" sum ")" | number | $digits | word
+factor = "-" factor | "(" sum ")" | number | $digits | word | 'text' | function "(" sum { "," sum } ")"
+
+The functions are xCAT's own (Table.pm); `functions` has them.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-TOKEN = re.compile(r"\s*(?:(?P<number>[0-9]+)|\$(?P<group>[0-9]{1,3})|(?P<word>[A-Za-z_]\w*)|(?P<sign>[-+*/%()]))")
+from tasks.tables import functions
+
+TOKEN = re.compile(
+    r"\s*(?:(?P<number>[0-9]+)|\$(?P<group>[0-9]{1,3})|(?P<word>[A-Za-z_]\w*)|(?P<sign>[-+*/%(),])"
+    r"""|'(?P<text>[^'\\]*)'|"(?P<quoted>[^"\\$@]*)")""",
+    re.ASCII,
+)
 LEADING = re.compile(r"\s*([+-]?[0-9]+)(?![0-9.eE])")
 LARGEST = 2**63
 MAX_DEPTH = 50
@@ -31,10 +40,19 @@ class Operation:
     right: "Sum"
 
 
-Sum = Number | Operation | int  # an int below zero is a group: -1 is $1
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A function of xCAT's and what it is given."""
+
+    name: str
+    given: "tuple[Sum, ...]"
+
+
+Sum = Number | Operation | Call | int  # an int below zero is a group: -1 is $1
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2}
 
 
+@lru_cache(maxsize=1000)
 def parse(text: str) -> Sum:
     """Return the tree of a parenthesis; `ValueError` where it is more than a sum."""
     parser = Parser(text)
@@ -68,7 +86,7 @@ class Parser:
 
     def refuse(self) -> None:
         """Say that this is no sum."""
-        message = f"{self.text!r} is more than a sum of whole numbers and $1, $2 …"
+        message = f"{self.text!r} is more than a sum of whole numbers, $1, $2 … and xCAT's functions"
         raise ValueError(message)
 
     def sum(self, depth: int) -> Sum:
@@ -92,18 +110,36 @@ class Parser:
         kind, token = self.kind, self.next()
         if kind == "number" and (token == "0" or not token.startswith("0")):  # 010 is eight in Perl: too strange
             return Number(text=token)
+        if kind in {"text", "quoted"}:
+            return Number(text=token)
         if kind == "word" and self.token != "(":
             return Number(text=token)
+        if kind == "word" and token in functions.KNOWN:
+            return self.call(token, depth)
         if kind == "group" and token.strip("0"):
             return -int(token)
         if token == "-" and kind == "sign" and depth < MAX_DEPTH:
             return Operation(sign="-", left=Number(text="0"), right=self.factor(depth + 1))
-        if token != "(":
+        if token != "(" or kind != "sign":
             self.refuse()
         tree = self.sum(depth + 1)
-        if self.next() != ")":
-            self.refuse()
+        self.close()
         return tree
+
+    def call(self, name: str, depth: int) -> Call:
+        """Read what a function is given."""
+        self.next()
+        given = [self.sum(depth + 1)]
+        while self.kind == "sign" and self.token == ",":
+            self.next()
+            given.append(self.sum(depth + 1))
+        self.close()
+        return Call(name=name, given=tuple(given))
+
+    def close(self) -> None:
+        """Read the parenthesis that closes."""
+        if self.kind != "sign" or self.next() != ")":
+            self.refuse()
 
 
 def calculate(tree: Sum, groups: Sequence[str | None]) -> str:
@@ -112,7 +148,17 @@ def calculate(tree: Sum, groups: Sequence[str | None]) -> str:
         return tree.text
     if isinstance(tree, int):
         return caught(tree, groups)
+    if isinstance(tree, Call):
+        return functions.called(tree.name, tuple(given(one, groups) for one in tree.given), as_number)
     return str(whole(tree, groups))
+
+
+def given(tree: Sum, groups: Sequence[str | None]) -> str:
+    """Return what a function is given; what the name does not have ends a list in Perl: that is refused."""
+    if isinstance(tree, int) and (-tree >= len(groups) or groups[-tree] is None):
+        message = f"a function is given ${-tree}, which the name does not have"
+        raise ValueError(message)
+    return calculate(tree, groups)
 
 
 def caught(group: int, groups: Sequence[str | None]) -> str:
@@ -169,11 +215,49 @@ def jinja(tree: Sum, number_of: Callable[[int], str | None], above: int = 0) -> 
         return tree.text if tree.text.isdigit() else None
     if isinstance(tree, int):
         return number_of(-tree)
+    if isinstance(tree, Call):
+        return jinja(unfolded(tree), number_of, above) if tree.name == "dim2idx" else None
     own = PRECEDENCE[tree.sign]
     left, right = jinja(tree.left, number_of, own), jinja(tree.right, number_of, own + 1)
     if left is None or right is None:
         return None
     if right == "0" and tree.sign in "+-":
         return jinja(tree.left, number_of, above)
+    if left == "0" and tree.sign == "+":
+        return jinja(tree.right, number_of, above)
     text = f"{left} {'//' if tree.sign == '/' else tree.sign} {right}"
     return f"({text})" if own < above else text
+
+
+def unfolded(call: Call) -> Sum:
+    """Return dim2idx(row, columns, column, …) as the sum that it stands for."""
+    one = Number(text="1")
+    result: Sum = Operation(sign="-", left=call.given[0], right=one)
+    for index, given in enumerate(call.given[1:]):
+        sign, right = ("*", given) if index % 2 == 0 else ("+", Operation(sign="-", left=given, right=one))
+        result = Operation(sign=sign, left=result, right=right)
+    return Operation(sign="+", left=result, right=one)
+
+
+def octets(tree: Sum) -> tuple[Sum, ...] | None:
+    """Return the four sums of ``ipadd(10, 1, 0, 10, $1)``; None for anything else, or where a choice depends on $1."""
+    if not isinstance(tree, Call) or tree.name != "ipadd" or len(tree.given) < 5:
+        return None
+    zero = Number(text="0")
+    first, second, third, fourth, more, *ends = tree.given
+    start, end = (*ends, zero, zero)[:2]
+    if not all(isinstance(one, Number) and one.text.isdigit() for one in (fourth, start, end)):
+        return None
+    below, size = (int(calculate(one, ())) for one in (start, end))
+    offset, size = max(int(calculate(fourth, ())) - below, 0), 256 - below - size
+    if size < 1:
+        return None
+    added = Operation(sign="+", left=more, right=Number(text=str(offset)))
+    carry = Operation(sign="/", left=added, right=Number(text=str(size)))
+    rest = Operation(sign="%", left=added, right=Number(text=str(size)))
+    return (
+        first,
+        second,
+        Operation(sign="+", left=third, right=carry),
+        Operation(sign="+", left=rest, right=Number(text=str(below))),
+    )

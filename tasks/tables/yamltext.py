@@ -12,7 +12,8 @@ from tasks.inventory.model import SecretRef
 
 Value: TypeAlias = "str | SecretRef | Sequence[Value] | Mapping[str, Value] | None"
 PLAIN = re.compile(r"[A-Za-z0-9/+][A-Za-z0-9_./:+=@-]*(?: [A-Za-z0-9_./+=@-]+)*")
-PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,\[\]-]*")
+PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,\[\]-]*")  # at the beginning of a line: a node range is plain
+PLAIN_INNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NULLS = frozenset({"null", "Null", "NULL"})  # what would be no text but nothing, were it not quoted
 
 
@@ -30,15 +31,15 @@ def scalar(value: str | SecretRef | None) -> str:
 def flow(value: Value) -> str:
     """Return a value on one line: ``{groups: [compute], mac: 00:18:8b:f8:e3:58}``."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{key(name, PLAIN_INNER)}: {flow(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(flow, value)) + "]"
     return scalar(value)
 
 
-def key(text: str) -> str:
-    """Return a row's name: a node range stays as it is."""
-    return text if PLAIN_KEY.fullmatch(text) and text not in NULLS else json.dumps(text, ensure_ascii=False)
+def key(text: str, plain: re.Pattern[str] = PLAIN_KEY) -> str:
+    """Return a row's or an attribute's name; a node range stays as it is."""
+    return text if plain.fullmatch(text) and text not in NULLS else json.dumps(text, ensure_ascii=False)
 
 
 def lines(rows: Mapping[str, Value]) -> str:
@@ -52,7 +53,7 @@ def block(rows: Mapping[str, Mapping[str, Value]]) -> str:
     for name, attributes in rows.items():
         text += f"{key(name)}:" + ("\n" if attributes else " {}\n")
         for attribute, value in attributes.items():
-            text += f"  {attribute}:{listed(value)}\n"
+            text += f"  {key(attribute, PLAIN_INNER)}:{listed(value)}\n"
     return text
 
 

@@ -70,12 +70,15 @@ def test_json(cluster: Cluster) -> None:
         (["n01", "nodehm.mgt", "mac.mac"], "n01: nodehm.mgt: ipmi\nn01: mac.mac: 00:18:8b:f8:e3:58\n"),
         (["n01", "groups"], "n01: compute,pe860,all\n"),
         (["n01", "mgt", "-H"], "n01: mgt: ipmi\n"),
-        (["kvm1", "mgt"], "kvm1: \n"),
+        (["kvm1", "mgt"], "kvm1: kvm\n"),
         (
             ["n01", "mac"],
             "n01: mac.interface: \nn01: mac.mac: 00:18:8b:f8:e3:58\nn01: mac.comments: \nn01: mac.disable: \n",
         ),
         (["nodehm.mgt!~ipmi"], "kvm1\nmgt\nxen1\n"),
+        (["pe860", "mac.mac=~5[be]$", "mgt==ipmi"], "n02\nn03\n"),
+        (["groups=~pe860", "mgt", "mac.mac!=x"], "n01: ipmi\nn02: ipmi\nn03: ipmi\nn04: ipmi\n"),
+        (["all", "mgt==none"], ""),
     ],
 )
 def test_nodels(cluster: Cluster, words: list[str], expected: str) -> None:
@@ -84,11 +87,40 @@ def test_nodels(cluster: Cluster, words: list[str], expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "nodes"),
+    [
+        (["-w", "groups==compute,pe860,all", "nodelist"], "n01 n02 n03 n04"),
+        (["nodelist", "-w", "groups=~compute%"], "n01 n02 n03 n04 n05 n06"),
+        (["-w", "groups=~COMPUTE%", "-w", "node!=n02", "-w", "node<n04", "nodelist"], "n01 n03"),
+        (["-w", "groups!~%compute%", "nodelist"], "kvm1 mgt xen1"),
+        (["-w", "groups=~/%guest_all/", "nodelist"], "kvm1 xen1"),
+        (["-w", "node>n05", "nodelist"], "n06 xen1"),
+        (["-w", "node>=n05", "-w", "node<=n06", "nodelist"], "n05 n06"),
+        (["-w", "status!=booted", "nodelist"], ""),
+        (["-w", "mac=~00:18:8b:f8:e3:5[be]", "mac"], ""),
+    ],
+)
+def test_where(cluster: Cluster, words: list[str], nodes: str) -> None:
+    """-w compares as xCAT's database does (tabdump/cases0:42-144): LIKE, and an empty cell is never the one."""
+    rows = list(csv.reader(tabledump.answer(cluster, words).splitlines()))
+    assert rows[0][0] == "#node"
+    assert [row[0] for row in rows[1:]] == nodes.split()
+
+
+@pytest.mark.parametrize(
     ("view", "words", "sentence"),
     [
         (tabledump.answer, ["nodelst"], "there is no table 'nodelst' (did you mean nodelist"),
         (tabledump.answer, ["mac", "vm"], "'vm' is one word too many"),
         (tabledump.answer, ["--jsn"], "unknown option '--jsn'"),
+        (
+            tabledump.answer,
+            ["-w", "grups==x", "nodelist"],
+            "no column 'grups' in the table nodelist (did you mean groups",
+        ),
+        (tabledump.answer, ["-w", "groups==x"], "-w compares columns of a table"),
+        (tabledump.answer, ["-w", "nodelist"], "-w compares columns of a table"),
+        (nodelisting.answer, ["n01", "mgmt==x"], "unknown attribute 'mgmt'"),
         (nodelisting.answer, ["n99"], "unknown node or group 'n99'"),
         (nodelisting.answer, ["n01", "nodehm.mgmt", "x.y"], "'nodehm.mgmt' (did you mean nodehm.mgt"),
         (nodelisting.answer, ["n01", "site"], "there is no column 'site'"),
@@ -116,7 +148,12 @@ def test_as_a_user(tmp_path: Path) -> None:
     """The four commands do their work when doit is asked for them, options before and behind the words."""
     checkout = checkouts.copy(tmp_path / "bootmill")
     assert "#node,bmc," in checkout.doit("tabdump", "ipmi").text
-    assert "usage" not in checkout.doit("tabdump", "-d", "ipmi").text
+    assert checkout.doit("tabdump", "-d", "ipmi").text.startswith("node:\t\t")
+    assert checkout.doit("tabdump", "-w", "node==n01", "-w", "mac=~00%", "mac").text.splitlines()[1:] == [
+        '"n01",,"00:18:8b:f8:e3:58",,'
+    ]
+    assert checkout.doit("nodels", "all", "mac.mac==00:18:8b:f8:e3:5e", "mgt").text == "n03: ipmi\n"
+    assert checkout.doit("nodels", "mgt!=ipmi", "-H", "groups").code == 0
     assert checkout.doit("nodels", "pe860").text == "n01\nn02\nn03\nn04\n"
     assert checkout.doit("export-xcat", "out").code == 0
     done = checkout.doit("import-xcat", "out", "again")
