@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from tasks import configs, initrd, inventory, lab, media, nodes, paths, rootimg, stage, tables
-from tasks.actions import Reporter, TaskDict, command, loading
-from tasks.bench import bench
-from tasks.doctor import doctor, self_test
+from tasks import configs, deploy, exports, initrd, inventory, lab, media, nodes, paths, rootimg, stage, tables
+from tasks.actions import Reporter, TaskDict, command, table
 
-with loading():
-    cluster = inventory.load(paths.INVENTORY)
+cluster = inventory.later(paths.INVENTORY)
+RENDERED = ("tasks.configs.preview", "tasks.exports.preview")
+CONFIGS = ("hosts", "zone", "dhcpd", "kea", "dnsmasq", "chrony", "resolv", "nfs", "httpd", "exports")
 
 DOIT_CONFIG = {
     "default_tasks": ["stage"],
@@ -21,7 +20,7 @@ DOIT_CONFIG = {
 
 def task_check() -> TaskDict:
     """Validate the inventory and report every mistake."""
-    return command(inventory.report, args=(cluster,), words=False)
+    return inventory.validate(paths.INVENTORY)
 
 
 def task_nodels() -> TaskDict:
@@ -46,22 +45,67 @@ def task_export_xcat() -> TaskDict:
 
 def task_hosts() -> TaskDict:
     """Render /etc/hosts."""
-    return configs.hosts(cluster)
+    return configs.family(cluster, "hosts")
 
 
 def task_zone() -> TaskDict:
     """Render the forward and reverse zones and named's configuration."""
-    return configs.zone(cluster)
+    return configs.family(cluster, "zone")
 
 
 def task_dhcpd() -> TaskDict:
-    """Render dhcpd.conf."""
-    return configs.dhcpd(cluster)
+    """Render ISC dhcpd's configuration, for IPv4 and IPv6."""
+    return configs.family(cluster, "dhcpd")
+
+
+def task_kea() -> TaskDict:
+    """Render Kea's configuration, for IPv4 and IPv6."""
+    return configs.family(cluster, "kea")
+
+
+def task_dnsmasq() -> TaskDict:
+    """Render dnsmasq's configuration."""
+    return configs.family(cluster, "dnsmasq")
+
+
+def task_chrony() -> TaskDict:
+    """Render the time service's configuration, of the head node and of the nodes."""
+    return configs.family(cluster, "chrony")
+
+
+def task_resolv() -> TaskDict:
+    """Render the nodes' resolv.conf."""
+    return configs.family(cluster, "resolv")
+
+
+def task_nfs() -> TaskDict:
+    """Render /etc/exports: what the head node shares over NFS."""
+    return configs.family(cluster, "nfs")
 
 
 def task_httpd() -> TaskDict:
     """Render the web server's configuration."""
-    return configs.httpd(cluster)
+    return configs.web_server(cluster)
+
+
+def task_exports() -> Iterator[TaskDict]:
+    """Render what other tools want: Ansible, ClusterShell, ssh, Prometheus, consoles, genders."""
+    yield from exports.export_tasks(cluster)
+
+
+def task_configs() -> TaskDict:
+    """Render every configuration file and every export."""
+    return inventory.remember(cluster, after=CONFIGS)
+
+
+def task_plan() -> TaskDict:
+    """Show what a run would write, per file and per node, and why (--full, --check, --json)."""
+    return deploy.plan(cluster, rendered=RENDERED, built="tasks.inventory.built")
+
+
+def task_deploy() -> TaskDict:
+    """Put configuration in place on the head node and tell its daemons (--dry-run, --undo, --take-over, --json)."""
+    return deploy.deploy(cluster, rendered=RENDERED, after=["configs"])
 
 
 def task_iso() -> Iterator[TaskDict]:
@@ -101,7 +145,7 @@ def task_prove() -> Iterator[TaskDict]:
 
 def task_menus() -> TaskDict:
     """Render each node's boot menus (PXELINUX, GRUB, iPXE)."""
-    return configs.menus(cluster)
+    return configs.boot_menus(cluster)
 
 
 def task_nbp() -> TaskDict:
@@ -141,14 +185,17 @@ def task_lab() -> TaskDict:
 
 def task_doctor() -> TaskDict:
     """Say what is missing on this machine and how to get it."""
-    return doctor()
+    return command("tasks.doctor:show")
 
 
 def task_test() -> TaskDict:
     """Run the test suite."""
-    return self_test()
+    return command("tasks.doctor:run_tests")
 
 
 def task_bench() -> TaskDict:
-    """Measure what costs time on this machine."""
-    return command(bench, args=(cluster, inventory.load), words=False)
+    """Measure what costs time on this machine: bench NODES (the configuration of 10000, if nothing else is said)."""
+    return command("tasks.bench:bench", args=(cluster, inventory.load))
+
+
+table(globals())

@@ -9,19 +9,25 @@
     nodes/       nodeset, IPMI         7     what changes the world
     lab/         the same nodes as virtual machines
     tables/      xCAT's tables in and out      to look at the inventory, to come and to go
+    exports/     model → other tools' files    Ansible, ClusterShell, genders, ssh, Prometheus, consoles
+    deploy/      build/etc → /etc      8     what a run would change; the head node's daemons
 
 Beside the steps:
 
     __main__, bootstrap, debs, system, doctor     the first run: Python packages, programs, what is missing
-    actions, record                               how an artefact is declared, what it was made from
+    actions, graph, recipe, record                how an artefact is declared, remembered, what it was made from
+    family, assemble, parallel                    files of many nodes: made of parts, of which only the new are rendered
     run, files, template                          the doors to processes, to writing, to Jinja2
-    paths, errors, cpio, gzipped, bench           where things lie, what is said, how archives are packed, what it costs
+    paths, listing, errors, cpio, gzipped         where things lie, what is said, how archives are packed
+    hostsfile                                     a hosts file that holds somebody else's lines
+    bench, bench_site                             what it costs
 
 Import rules (tests/test_structure.py and ruff hold them):
 
-1. ``dodo → step/__init__ → {actions, paths, the step's modules}``; a step's modules →
-   ``{run, files, paths, template, cpio, gzipped, inventory.model, inventory.noderange}``; all → ``errors``.
+1. ``dodo → step/__init__ → {actions, paths, the step's modules}``; a step's modules → the modules beside the steps that
+   the test calls SHARED, and of the inventory ``{model, noderange, texts, grouping, arithmetic}``; all → ``errors``.
+   A face imports what it declares when it declares it: a run with nothing to do loads nothing of a step.
 2. A step imports no other step: steps meet in ``build/``.
-3. One library, one door: yaml in inventory/load, jinja2 in template, libarchive in media/reader, pyelftools in
+3. One library, one door: yaml in inventory/reading, jinja2 in template, libarchive in media/reader, pyelftools in
    initrd/elf, pyghmi in nodes/bmc, doit in actions, subprocess in run.
 """

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import cpio, files, gzipped, paths
+from tasks import cpio, gzipped, paths
+from tasks.bench_site import bench_site
+from tasks.errors import BootmillError
 from tasks.inventory.model import Cluster
 from tasks.run import run
 
 ROUNDS = 3
-MANY = 10_000
-SITE = "domain: example.org\nmaster: mgt\n"
-NETWORKS = "mgmt: {subnet: 10.0.0.0/8}\n"
+MANY = (10_000,)
+MOST = 199_999  # an inventory of more is refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,21 @@ class Measure:
         return f"{self.what:<52} {self.seconds * 1000:>9.0f} ms  {self.note}"
 
 
-def bench(cluster: Cluster, load: Callable[[Path], Cluster]) -> None:
-    """Print how long the things take that a user waits for; what is not built yet is left out."""
-    for measure in (*loading(load), nothing_to_do(), *packing(cluster)):
+def bench(cluster: Cluster, load: Callable[[Path], Cluster], words: list[str]) -> None:
+    """Print how long the things take that a user waits for; what is not built yet is left out.
+
+    Words are numbers of nodes: the configuration of so many is measured, 10,000 where none is given.
+    """
+    wrong = [word for word in words if not word.isdigit() or not 0 < int(word) <= MOST]
+    if wrong:
+        message = f"{', '.join(wrong)}: no number of nodes between 1 and {MOST:,}"
+        raise BootmillError(message, hint="doit bench 10000 100000")
+    measures = [median("load this inventory", lambda: load(paths.INVENTORY)), nothing_to_do(), *packing(cluster)]
+    for measure in measures:
         print(measure, flush=True)
+    for number in map(int, words) if words else MANY:
+        for line in bench_site(number):
+            print(line, flush=True)
 
 
 def median(what: str, act: Callable[[], object], note: str = "") -> Measure:
@@ -44,25 +56,6 @@ def median(what: str, act: Callable[[], object], note: str = "") -> Measure:
         act()
         spans.append(time.perf_counter() - begin)
     return Measure(what=what, seconds=statistics.median(spans), note=note)
-
-
-def loading(load: Callable[[Path], Cluster]) -> list[Measure]:
-    """Load this inventory, and one of many nodes."""
-    with files.scratch(paths.BUILD / "bench") as folder:
-        (folder / "site.yaml").write_text(SITE)
-        (folder / "networks.yaml").write_text(NETWORKS)
-        rows = [node(number) for number in range(1, MANY + 1)]
-        (folder / "nodes.yaml").write_text("\n".join(["mgt: {ip: 10.0.0.1}", *rows]) + "\n")
-        return [
-            median("load this inventory", lambda: load(paths.INVENTORY)),
-            median(f"load an inventory of {MANY:,} nodes", lambda: load(folder)),
-        ]
-
-
-def node(number: int) -> str:
-    """Return one line of a big nodes.yaml."""
-    high, low = divmod(number, 256)
-    return f"n{number:05}: {{ip: 10.1.{high}.{low}, mac: 02:00:00:00:{high:02x}:{low:02x}}}"
 
 
 def nothing_to_do() -> Measure:

@@ -12,15 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks import system
 from tasks.errors import BootmillError, CommandError
 from tasks.run import interactive, run
 from tasks.system import Need
-
-if TYPE_CHECKING:
-    from tasks.actions import TaskDict
 
 GIB = 1 << 30
 SPACE = 6 * GIB  # a medium as ISO and as tree, two root trees with their images, and as much again while they are made
@@ -40,20 +36,6 @@ class Finding:
     detail: str
     package: str = ""
     remedy: str = ""
-
-
-def doctor() -> "TaskDict":
-    """Declare the task `doctor`."""
-    from tasks.actions import command
-
-    return command(show)
-
-
-def self_test() -> "TaskDict":
-    """Declare the task `test`."""
-    from tasks.actions import command
-
-    return command(run_tests)
 
 
 def run_tests(words: Sequence[str]) -> None:

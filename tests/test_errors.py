@@ -22,10 +22,10 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def written(checkout: Checkout) -> list[str]:
-    """Return what was published or half made."""
+    """Return what was published or half made; what the next run need not read again is neither."""
     build = checkout.root / "build"
     found = [path for path in build.rglob("*") if path.is_file() and path.name != ".doit.db"]
-    return [str(path.relative_to(build)) for path in found if ".locks" not in path.parts]
+    return [str(path.relative_to(build)) for path in found if not {".locks", ".compiled"} & {*path.parts}]
 
 
 def remove(name: str) -> Callable[[Checkout], None]:
@@ -45,7 +45,7 @@ def edit(name: str, old: str, new: str) -> Callable[[Checkout], None]:
         (edit("inventory/nodes.yaml", "mgt:", "mgt: ["), ["inventory/nodes.yaml:", "broken YAML"]),
         (
             edit("inventory/groups.yaml", "netboot-compute\n", "netboot-computer\n"),
-            ["groups.yaml:3:12: n01 and 5 more: unknown osimage", "did you mean debian12-x86_64-netboot-compute?"],
+            ["groups.yaml:4:12: n01 and 5 more: unknown osimage", "did you mean debian12-x86_64-netboot-compute?"],
         ),
         (
             edit("inventory/nodes.yaml", "n03: {mac: 00:18:8b:f8:e3:5e}", "n03: {mac: 00:18:8b:f8:e3:58}"),

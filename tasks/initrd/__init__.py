@@ -5,17 +5,22 @@ rootimg/ ─ closure (busybox, its loader, its libraries) ┐
 templates/init ─────────────────────────────────────────┘
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tasks import paths
 from tasks.actions import TaskDict, rule
-from tasks.initrd.collect import build_initrd
-from tasks.initrd.prove import prove_image
-from tasks.inventory.model import Cluster
+
+if TYPE_CHECKING:
+    from tasks.inventory.model import Cluster
 
 
 def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: its initrd and its kernel."""
+    from tasks.initrd.collect import build_initrd
+
     for image in cluster.stateless():
         yield rule(
             image.name,
@@ -29,6 +34,8 @@ def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
 
 def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: the static boot proof."""
+    from tasks.initrd.prove import prove_image
+
     for image in cluster.stateless():
         yield rule(
             image.name,

@@ -10,11 +10,16 @@
 Everything lives in namespaces of its own and dies with one process; the host sees build/lab/ and nothing else.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tasks.actions import TaskDict, command
-from tasks.inventory.model import Cluster
-from tasks.lab import verbs
+
+if TYPE_CHECKING:
+    from tasks.inventory.model import Cluster
 
 
 def lab(cluster: Cluster) -> TaskDict:
     """Declare `doit lab up|down|status|boot|ssh|console|exec`; it builds nothing: `up` runs what is staged."""
-    return command(verbs.lab, args=(cluster,))
+    return command("tasks.lab.verbs:lab", args=(cluster,))

@@ -71,7 +71,7 @@ def up(cluster: Cluster, *, leashed: bool = False) -> Leash | None:
     machine.check_machines(cluster)
     for program in NEEDED:
         run.which(program)
-    settings = Settings(cluster=cluster, secrets=invent_secrets(cluster))
+    settings = state.settings(cluster, invent_secrets(cluster))
     paths.LAB.mkdir(parents=True, exist_ok=True)
     lock = os.open(state.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

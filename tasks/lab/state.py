@@ -6,6 +6,7 @@ Files of a running laboratory lie in build/lab/.  Socket names are relative on p
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks import paths
 from tasks.errors import BootmillError
-from tasks.inventory.model import Cluster
+from tasks.inventory.model import Cluster, Media, Network, Node, OsImage, Site, Switch, Whole
 
 LOCK = paths.LAB / "lock"
 CONTROL = paths.LAB / "control"
@@ -47,8 +48,41 @@ def known_hosts(node: str) -> Path:
 class Settings:
     """What a laboratory is made from; handed over through a pipe, because `secrets` may not touch a disk."""
 
-    cluster: Cluster
+    site: Site
+    networks: tuple[Network, ...]
+    switches: tuple[Switch, ...]
+    osimages: tuple[OsImage, ...]
+    media: tuple[Media, ...]
+    nodes: tuple[Node, ...]
+    service_nodes: tuple[tuple[str, IPv4Address], ...]
     secrets: dict[str, str]  # reference as the inventory writes it (``env:NAME``) → value
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the cluster."""
+        return Cluster(
+            site=self.site,
+            networks=self.networks,
+            switches=self.switches,
+            osimages=self.osimages,
+            media=self.media,
+            shards=(Whole(self.nodes),),
+            service_nodes=self.service_nodes,
+        )
+
+
+def settings(cluster: Cluster, secrets: dict[str, str]) -> Settings:
+    """Return what a laboratory of a cluster is made from."""
+    return Settings(
+        site=cluster.site,
+        networks=cluster.networks,
+        switches=cluster.switches,
+        osimages=cluster.osimages,
+        media=cluster.media,
+        nodes=cluster.nodes,
+        service_nodes=cluster.service_nodes,
+        secrets=secrets,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,26 +4,30 @@ install/<os>/<arch> ─ install ─▶ rootimg/ + manifest ─ exclude, pack ─
                    (mmdebstrap, no network, no root)            layer ─▶ files.cpio.gz ┴ join ─▶ rootimg.cpio.gz
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tasks import paths
 from tasks.actions import TaskDict, rule, single
-from tasks.inventory.model import Cluster
-from tasks.rootimg.install import install_tree
-from tasks.rootimg.join import join
-from tasks.rootimg.key import make_key
-from tasks.rootimg.layer import pack_files
-from tasks.rootimg.pack import pack_base
+
+if TYPE_CHECKING:
+    from tasks.inventory.model import Cluster
 
 
 def sshkey(cluster: Cluster) -> TaskDict:
     """Return the task that makes the site's ssh key where there is none.  `clean` never removes a key."""
+    from tasks.rootimg.key import make_key
+
     args, outputs = (paths.site_key(cluster.site),), [paths.public_key(cluster.site)]
     return {**single(rule("sshkey", doc="ssh key", run=make_key, args=args, outputs=outputs)), "clean": []}
 
 
 def rootimg_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: build its root tree from the medium."""
+    from tasks.rootimg.install import install_tree
+
     for image in cluster.stateless():
         media = cluster.medium(image)
         args = (cluster.site.only(), image.only("packages"), media)
@@ -36,6 +40,10 @@ def rootimg_tasks(cluster: Cluster) -> Iterator[TaskDict]:
 
 def pack_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield the tasks that pack each root tree: base and files segments, then the image."""
+    from tasks.rootimg.join import join
+    from tasks.rootimg.layer import pack_files
+    from tasks.rootimg.pack import pack_base
+
     key = paths.public_key(cluster.site)
     for image in cluster.stateless():
         manifest, base, layer = paths.rootimg_manifest(image), paths.base_segment(image), paths.files_segment(image)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BootmillError
-from tasks.inventory.model import Cluster, Firmware
+from tasks.inventory.model import Cluster, Firmware, Whole
 from tasks.lab import boot, head, machine, network, outside, ra, state, timeline, verbs
 from tasks.lab.state import Ask, Reply, Request, Settings
 from tasks.lab.timeline import Source, Watch
@@ -67,7 +67,7 @@ def test_unknown_cards_are_told_at_once(cluster: Cluster) -> None:
     """Every node whose card cannot be emulated is named before anything starts."""
     nodes = tuple(replace(node, nic="tg3") if node.name in {"n01", "n02"} else node for node in cluster.nodes)
     with pytest.raises(BootmillError) as caught:
-        machine.check_machines(replace(cluster, nodes=nodes))
+        machine.check_machines(replace(cluster, shards=(Whole(nodes),)))
     assert "n01: " in caught.value.message
     assert "n02: " in caught.value.message
     assert "virtio_net" in caught.value.hint
@@ -105,7 +105,7 @@ def test_secrets_are_invented(cluster: Cluster) -> None:
 
 def test_settings_survive_the_pipe(cluster: Cluster) -> None:
     """What the supervisor reads is what was written, types and all."""
-    settings = Settings(cluster=cluster, secrets={"env:A": "b"})
+    settings = state.settings(cluster, {"env:A": "b"})
     assert state.parse(Settings, state.dump(settings)) == settings
 
 
