@@ -196,8 +196,11 @@ def loading() -> Iterator[None]:
     except BootmillError as error:
         raise InvalidDodoFile(str(error)) from None
     except OSError as error:
-        message = f"{error.filename}: {error.strerror}"
+        message = f"{error.filename or paths.BUILD}: {error.strerror}"
         raise InvalidDodoFile(message) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing was changed\n")
+        raise SystemExit(130) from None
 
 
 def refuse_foreign_build() -> None:

@@ -47,7 +47,7 @@ def task(cluster: Cluster, module: str, holds: str = "FAMILY", doc: str = "") ->
         doc=doc,
         run=write_aggregate if isinstance(family, Aggregate) else write,
         args=(family, frame, slices, code),
-        stands_for=(frame, [one.digest for one in slices]),
+        stands_for=(code, frame, [one.digest for one in slices]),
         code=module,
         outputs=family.outputs(frame),
     )
@@ -57,7 +57,7 @@ def task(cluster: Cluster, module: str, holds: str = "FAMILY", doc: str = "") ->
 def code_digest(module: str) -> str:
     """Return the digest of the code and the templates behind a module."""
     digest = hashlib.sha256()
-    for name in sorted(recipe(module)):
+    for name in sorted({*recipe(module), *recipe(__name__), *recipe("tasks.family")}):
         digest.update(Path(name).read_bytes())
     return digest.hexdigest()
 

@@ -15,6 +15,7 @@ from tasks.run import run
 
 ROUNDS = 3
 MANY = (10_000,)
+LEAST = 100
 MOST = 199_999  # an inventory of more is refused
 
 
@@ -36,9 +37,9 @@ def bench(cluster: Cluster, load: Callable[[Path], Cluster], words: list[str]) -
 
     Words are numbers of nodes: the configuration of so many is measured, 10,000 where none is given.
     """
-    wrong = [word for word in words if not word.isdigit() or not 0 < int(word) <= MOST]
+    wrong = [word for word in words if not (word.isascii() and word.isdigit() and LEAST <= int(word) <= MOST)]
     if wrong:
-        message = f"{', '.join(wrong)}: no number of nodes between 1 and {MOST:,}"
+        message = f"{', '.join(wrong)}: no number of nodes between {LEAST} and {MOST:,}"
         raise BootmillError(message, hint="doit bench 10000 100000")
     measures = [median("load this inventory", lambda: load(paths.INVENTORY)), nothing_to_do(), *packing(cluster)]
     for measure in measures:

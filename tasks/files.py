@@ -51,8 +51,12 @@ def write_quickly(path: Path, data: bytes) -> None:
     """Write a file beside its place and rename it, without waiting for the disk: for what can be made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def names_in(folder: Path) -> frozenset[str]:

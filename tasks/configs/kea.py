@@ -43,7 +43,7 @@ def text(_frame: Frame, rows: Rows) -> Mapping[str, str]:
             found[f"{V4}-{client[4]}"].append(reservation(client))
         if client[5]:
             found[f"{V6}-{client[6]}"].append(reservation6(client))
-    return {key: ",\n".join(lines) + "\n" for key, lines in found.items()}
+    return {key: ",\n".join(lines) for key, lines in found.items()}
 
 
 def keys(frame: Frame) -> Iterator[str]:
@@ -85,13 +85,13 @@ def around(frame: Frame, sums: Mapping[str, str]) -> Mapping[str, Around]:
     """Return the configurations, and what stands before the nodes' reservations in each subnet's file."""
     links = clients.links(frame)
     switches = text(frame, frame.switches)
-    files = {key: Around(path=path_of(frame, key), head=HEADER, between=",\n") for key in keys(frame)}
+    files = {key: Around(path=path_of(frame, key), head=HEADER, between=",\n", tail="\n") for key in keys(frame)}
     for key, config in ((V4, {"Dhcp4": dhcp4(frame, links)}), (V6, {"Dhcp6": dhcp6(frame, links)})):
         written = INCLUDE.sub(r'<?include "\1"?>', json.dumps(config, indent=2))
         files[key] = Around(path=path_of(frame, key), head=f"{HEADER}{written}\n")
     for key, own in switches.items():
         comma = "" if sums.get(key, NOTHING) == NOTHING else ",\n"
-        files[key] = replace(files[key], tail=comma + own)
+        files[key] = replace(files[key], tail=f"{comma}{own}\n")
     return files
 
 

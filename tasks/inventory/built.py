@@ -38,7 +38,10 @@ def keep(cluster: Cluster) -> None:
             files.remove_tree(other)
     for shard in cluster.shards:
         if isinstance(shard, StoredShard) and not store.has("shards", shard.digest):
-            files.place(shard.store.folder / "shards" / shard.digest, store.folder / "shards" / shard.digest)
+            try:
+                files.place(shard.store.folder / "shards" / shard.digest, store.folder / "shards" / shard.digest)
+            except FileNotFoundError:  # another run, of another inventory, swept it away
+                store.keep("shards", shard.digest, tuple(shard.nodes()))
         elif not store.has("shards", shard.digest):
             store.keep("shards", shard.digest, tuple(shard.nodes()))
     digests = [shard.digest for shard in cluster.shards]

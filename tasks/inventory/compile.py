@@ -278,7 +278,7 @@ class Compiler:
             except ValueError as error:
                 self.mistakes.add(mark, str(error))
                 continue
-            if len(result) + len(names) > MOST_NODES:
+            if len(result) + sum(name not in result for name in names) > MOST_NODES:
                 self.mistakes.add(mark, f"{key}: more than {MOST_NODES:,} nodes are refused")
                 continue
             cells = self.cells(document, content, (key,))

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from tasks import paths
+from tasks import files, paths
 from tasks.errors import BootmillError
 from tasks.inventory import check, chunks, shards
 from tasks.inventory.compile import (
@@ -55,7 +55,7 @@ def load(folder: Path) -> Cluster:
 class Seen:
     """A file of nodes as it was read: size and date, when that was, and the pieces that it was cut into."""
 
-    look: tuple[int, int]
+    look: tuple[int, int, int, int]
     read: int
     pieces: tuple[str, ...]
 
@@ -95,6 +95,7 @@ class Maker:
         if digest not in self.fresh:
             found = self.store.read("pieces", digest)
             if found is None:
+                self.store.sweep(".", set())  # what was known of the pieces: all are read again by the next run
                 raise UnsureError
             self.fresh[digest] = found
         return self.fresh[digest]
@@ -122,8 +123,9 @@ class Quick:
     def __init__(self, folder: Path) -> None:
         """Open the store of this folder."""
         self.folder = folder
-        code = b"".join(path.read_bytes() for path in CODE)
-        self.store = Store((paths.COMPILED / chunks.sha256(f"{folder.absolute()} {code!r}")).absolute())
+        self.code = chunks.sha256(repr([path.read_bytes() for path in CODE]))
+        self.place = paths.COMPILED.absolute() / "inventories" / chunks.sha256(str(folder.absolute()))
+        self.store = Store(self.place / self.code)
         index = self.store.read(".", "index") or {}
         self.seen: dict[str, Seen] = index.get("seen", {})
         self.entries: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = index.get("entries", {})
@@ -135,7 +137,7 @@ class Quick:
         around, mistakes = self.around()
         pieces = [*self.pieces()]
         layers = Layers(groups=around.groups(), defaults=around.defaults())
-        plans = [*shards.plans(pieces, digest_of(layers))]
+        plans = [*shards.plans(pieces, f"{self.code} {digest_of(layers)}")]
         if sum(len(plan.members) for plan in plans) > MOST_NODES:
             raise UnsureError
         maker = Maker(store=self.store, pieces=pieces, layers=layers, fresh=self.fresh)
@@ -174,8 +176,9 @@ class Quick:
     def cut(self, path: Path) -> tuple[str, ...]:
         """Return the digests of a file's pieces; it is read only where it looks different."""
         now, stat = time.time_ns(), path.stat()
-        look, seen = (stat.st_size, stat.st_mtime_ns), self.seen.get(str(path))
-        if seen and seen.look == look and seen.read - look[1] > RACY:
+        look = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        seen = self.seen.get(str(path))
+        if seen and seen.look == look and seen.read - stat.st_ctime_ns > RACY:
             return seen.pieces
         text = text_of(path)
         try:
@@ -240,6 +243,8 @@ class Quick:
             "checked": self.checked,
         }
         self.store.keep(".", "index", index)
+        for other in files.names_in(self.place) - {self.code}:  # of other versions of this code
+            files.remove_tree(self.place / other)
         self.store.sweep("pieces", used)
         self.store.sweep("shards", {plan.digest for plan in plans})
 

@@ -72,7 +72,7 @@ def plans(pieces: Sequence[Piece], layers: str) -> Iterator[Plan]:
         yield Plan(
             digest=sha256("\n".join([layers, piece.digest, seen, *said])),
             members=members,
-            spots=(*((number, index) for index in range(len(piece.entries))), *others),
+            spots=tuple(sorted([*((number, index) for index in range(len(piece.entries))), *others])),
         )
 
 

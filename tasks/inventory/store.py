@@ -76,7 +76,7 @@ class Store:
         folder = self.folder / kind
         if folder.is_dir():
             for path in folder.iterdir():
-                if path.name not in keep:
+                if path.name not in keep and path.is_file():
                     path.unlink(missing_ok=True)
 
 

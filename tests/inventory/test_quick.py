@@ -1,6 +1,7 @@
 """The quick way to the cluster gives what the thorough way gives, or leaves the word to it."""
 
 import contextlib
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -298,13 +299,37 @@ def test_removed_files_are_made_again(kind: str) -> None:
             assert outcome(compiled.load) == expected
 
 
+def test_another_version_of_the_code_compiles_anew(compiling: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an older version compiled is neither believed nor kept; files made of its shards are made again."""
+    write(nodes=NODES)
+    before = {shard.digest for shard in quick().shards}
+    compiling.clear()
+    changed = Path("code.py")
+    changed.write_text("# a newer version\n")
+    monkeypatch.setattr(compiled, "CODE", [changed])
+    after = {shard.digest for shard in quick().shards}
+    assert len(compiling) == 41
+    assert not before & after
+    assert len([*Path("build/.compiled/inventories").glob("*/*")]) == 1
+
+
+def test_an_edit_that_keeps_size_and_date_is_seen() -> None:
+    """rsync and tar set dates back; the time of the change of the file itself they cannot."""
+    write(nodes=NODES)
+    quick()
+    path = Path("inventory/nodes.yaml")
+    date = path.stat().st_mtime_ns
+    monkey = NODES.replace("02:00:00:00:00:07", "02:00:00:00:99:07")
+    path.write_text(monkey)
+    os.utime(path, ns=(date, date))
+    assert quick().node("n07").mac == "02:00:00:00:99:07"
+
+
 class Evil:
     """Runs a command where it is unpickled."""
 
     def __reduce__(self) -> Any:
         """Name the command."""
-        import os
-
         return os.mkdir, ("harmed",)
 
 
