@@ -8,17 +8,15 @@ Source: clustershell.readthedocs.io, "Node groups"; a file in ``groups.d`` holds
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
 from typing import Final, cast
 
 from tasks import paths
 from tasks.exports.folding import Block, folded, joined
-from tasks.exports.membership import OURS, Nesting, Summary, labels_of, nesting
+from tasks.exports.membership import OURS, Frame, Summary, frame, rows
 from tasks.exports.quote import STRING, inspect, wall
 from tasks.family import Aggregate, Rows
-from tasks.inventory.model import Cluster, Node, Site
 
 CONF = """\
 # Made by Bootmill from inventory/: edits are lost.  Beside other groups: link groups.d/bootmill.yaml into
@@ -35,24 +33,6 @@ SOURCE = "groups"  # what the source of the inventory's own groups is called; a 
 GROUP_NAME = re.compile(r"[A-Za-z0-9_.+/-]{1,64}")
 LINE = wall(rf'(?:"[a-z][a-z0-9_]*":(?: \{{\}})?|  {STRING}: "[a-z0-9,\[\]-]*+")')
 CONF_LINE = wall(r"(?:\[Main\]|[a-z]+: [a-z.$/CFGDIR]+)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What the files depend on besides the nodes."""
-
-    site: Site
-    nesting: Nesting
-
-
-def frame(cluster: Cluster) -> Frame:
-    """Return what the files depend on besides the nodes."""
-    return Frame(site=cluster.site.only(), nesting=nesting(cluster))
-
-
-def rows(frame: Frame, nodes: Sequence[Node]) -> Rows:
-    """Return what the nodes have in common."""
-    return labels_of(nodes, frame.nesting)
 
 
 def text(frame: Frame, rows: Sequence[Rows]) -> Mapping[Path, str]:

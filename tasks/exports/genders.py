@@ -6,16 +6,14 @@ Nodes that are alike share a line: libgenders compares each line with every line
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 from tasks import paths
 from tasks.exports.folding import Block, folded, joined, split
-from tasks.exports.membership import GROUP, Labels, Nesting, Summary, labels_of, nesting
+from tasks.exports.membership import GROUP, Frame, Labels, Summary, frame, rows
 from tasks.exports.quote import inspect, wall
 from tasks.family import Aggregate, Rows
-from tasks.inventory.model import Cluster, Node, Site
 
 HEAD = """\
 # Made by Bootmill from inventory/: edits are lost.  Link it as /etc/genders, or: pdsh -F <this file> -g compute
@@ -26,24 +24,6 @@ VALUE = re.compile(r"[A-Za-z0-9_.+:/@-]{1,256}")
 MOST_NAMES = 10_000  # in a range
 MOST_RANGES = 500  # in a line: of 20 characters and more each
 LINE = wall(r"[a-z0-9,\[\]-]++ [a-z0-9_-]++(?:=[A-Za-z0-9_.+:/@-]++)?(?:,[a-z0-9_-]++(?:=[A-Za-z0-9_.+:/@-]++)?)*+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What the file depends on besides the nodes."""
-
-    site: Site
-    nesting: Nesting
-
-
-def frame(cluster: Cluster) -> Frame:
-    """Return what the file depends on besides the nodes."""
-    return Frame(site=cluster.site.only(), nesting=nesting(cluster))
-
-
-def rows(frame: Frame, nodes: Sequence[Node]) -> Rows:
-    """Return what the nodes have in common."""
-    return labels_of(nodes, frame.nesting)
 
 
 def text(frame: Frame, rows: Sequence[Rows]) -> Mapping[Path, str]:

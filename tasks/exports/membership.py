@@ -1,9 +1,11 @@
 """Which groups a node is in, those around its groups included, and what else nodes have in common."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tasks.exports.folding import Block, blocks
-from tasks.inventory.model import Cluster, Node
+from tasks.family import Rows
+from tasks.inventory.model import Cluster, Node, Site
 
 GROUP = ""  # the kind of a label that is a group of the inventory; other kinds are words
 OURS = ("model", "osimage", "switch")
@@ -17,6 +19,24 @@ Nesting = tuple[tuple[str, tuple[str, ...]], ...]
 def nesting(cluster: Cluster) -> Nesting:
     """Return each group with those that it is in."""
     return tuple((group.name, group.groups) for group in cluster.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What files that tell of groups depend on besides the nodes."""
+
+    site: Site
+    nesting: Nesting
+
+
+def frame(cluster: Cluster) -> Frame:
+    """Return what files that tell of groups depend on besides the nodes."""
+    return Frame(site=cluster.site.only(), nesting=nesting(cluster))
+
+
+def rows(frame: Frame, nodes: Sequence[Node]) -> Rows:
+    """Return what the nodes have in common."""
+    return labels_of(nodes, frame.nesting)
 
 
 def around(groups: Iterable[str], parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
