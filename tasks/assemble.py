@@ -208,13 +208,7 @@ def content(path: Path, look: Sequence[int]) -> memoryview | None:
         data = path.read_bytes()
     except OSError:
         return None
-    return memoryview(data) if look_of(path) == tuple(look) else None
-
-
-def look_of(path: Path) -> tuple[int, int, int, int]:
-    """Return how a file looks: who changes its bytes changes its ctime."""
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return memoryview(data) if files.look_of(path) == tuple(look) else None
 
 
 def candidate(around: Around, body: Body) -> str:
@@ -280,7 +274,7 @@ def laid_out(around: Around, body: Body) -> tuple[str, tuple[int, ...], list[tup
     for digest, text, _ in body.parts:
         layout.append((digest, offset, offset + len(text)))
         offset += len(text) + between if text else 0
-    return str(around.path), look_of(around.path), layout
+    return str(around.path), files.look_of(around.path), layout
 
 
 # -- files made of everything ----------------------------------------------------------------------------------------

@@ -57,10 +57,9 @@ def source_of(module: str) -> Path | None:
 def imports(source: Path) -> tuple[str, ...]:
     """Return the modules that a source file imports, read statically: nothing is executed."""
     key = str(source)
-    status = source.stat()
-    look = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    look = files.look_of(source)
     if key not in KNOWN or KNOWN[key][0] != look:
-        KNOWN[key] = [look, read_imports(source)]
+        KNOWN[key] = (look, read_imports(source))
     return tuple(KNOWN[key][1])
 
 

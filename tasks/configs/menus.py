@@ -179,7 +179,7 @@ def write_manifest(parts: Sequence[tuple[str, bytes]], key: str) -> None:
     for digest, text in parts:
         layout.append((digest, offset, offset + len(text)))
         offset += len(text)
-    left = {LAYOUT: (str(path), assemble.look_of(path), layout), "folders": folders()}
+    left = {LAYOUT: (str(path), files.look_of(path), layout), "folders": folders()}
     assemble.keep(assemble.KEPT / LAYOUT, key, left)
 
 

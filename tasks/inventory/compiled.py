@@ -175,10 +175,9 @@ class Quick:
 
     def cut(self, path: Path) -> tuple[str, ...]:
         """Return the digests of a file's pieces; it is read only where it looks different."""
-        now, stat = time.time_ns(), path.stat()
-        look = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        now, look = time.time_ns(), files.look_of(path)
         seen = self.seen.get(str(path))
-        if seen and seen.look == look and seen.read - stat.st_ctime_ns > RACY:
+        if seen and seen.look == look and seen.read - look[3] > RACY:
             return seen.pieces
         text = text_of(path)
         try:
