@@ -194,7 +194,7 @@ def root_image_digest(image: OsImage) -> Path:
 
 def initrd(image: OsImage) -> Path:
     """Return the initrd of an osimage."""
-    return image_dir(image) / "initrd.gz"
+    return image_dir(image) / "initrd.img"
 
 
 def kernel(image: OsImage) -> Path:

@@ -92,7 +92,7 @@ def test_one_command_makes_everything(built: Checkout) -> None:
     assert len(list((build / "tftpboot/pxelinux.cfg").glob("01-*"))) == 9
     assert (build / "tftpboot/grub/grub.cfg-01-00-19-b9-c4-17-05").exists()
     assert (build / "install/debian12/x86_64/install.amd64/vmlinuz").exists()
-    assert len(list(build.glob(f"tftpboot/boot/{IMAGE}/*/initrd.gz"))) == 1
+    assert len(list(build.glob(f"tftpboot/boot/{IMAGE}/*/initrd.img"))) == 1
     assert len(list(build.glob("install/netboot/debian12/x86_64/compute/*/rootimg.cpio.gz"))) == 1
     for name in ("hosts", "dhcp/dhcpd.conf", "bind/zones/db.renci.ben"):
         assert (build / "etc" / name).stat().st_size > 0
@@ -132,7 +132,7 @@ def test_an_edit_makes_exactly_what_depends_on_it(name: str, restored: Checkout)
 
 def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:
     """One more package goes through medium, tree and image; the initrd is looked at again and stays the same bytes."""
-    initrd = (restored.root / "build/images" / IMAGE / "initrd.gz").stat().st_mtime_ns
+    initrd = (restored.root / "build/images" / IMAGE / "initrd.img").stat().st_mtime_ns
     restored.edit("inventory/osimages.yaml", "    - kmod\n", "    - kmod\n    - less\n")
     done = restored.report()
     assert done.code == 0, done.text
@@ -146,7 +146,7 @@ def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:
         f"initrd:{IMAGE}",
         f"prove:{IMAGE}",
     }
-    assert (restored.root / "build/images" / IMAGE / "initrd.gz").stat().st_mtime_ns == initrd
+    assert (restored.root / "build/images" / IMAGE / "initrd.img").stat().st_mtime_ns == initrd
     assert (restored.root / "build/images" / IMAGE / "rootimg/usr/bin/less").exists()
 
 

@@ -56,7 +56,7 @@ def boot_kernel(node: Shape, loadable: Loadable) -> Kernel:
     folder = paths.boot_url_dir(loadable.image, loadable.boot)
     kernel = Kernel(
         kernel=folder / "kernel",
-        initrd=folder / "initrd.gz",
+        initrd=folder / "initrd.img",
         url=f"http://{node.next_server}/tftpboot",
         words=tuple(command_line(node, loadable)),
         bootif=f"BOOTIF=01-{MAC}",

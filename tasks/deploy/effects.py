@@ -9,7 +9,9 @@ from tasks.inventory.model import BootState, Cluster, Node
 # What a running node has from its last boot: kernel, command line, root image, address.
 NODE = frozenset({"console", "ip", "ip6", "kernel_args", "osimage", "state"})
 # What an image is made of: another kernel, initrd or root image.
-OSIMAGE = frozenset({"drivers", "exclude", "fstab", "kernel", "kernel_args", "media", "packages", "services_off"})
+OSIMAGE = frozenset(
+    {"compression", "drivers", "exclude", "fstab", "kernel", "kernel_args", "media", "packages", "services_off"}
+)
 SITE = frozenset({"ssh_key"})  # its public half is in every root image
 BOOTS_IMAGE = frozenset({BootState.NETBOOT, BootState.SHELL})
 

@@ -221,6 +221,8 @@ class Compiler:
             kernel_args=tuple(row.kernel_args),
             fstab=tuple(row.fstab),
             services_off=tuple(row.services_off),
+            compression=row.compression,
+            waive=tuple(row.waive),
         )
 
     def medium(self, name: str, row: schema.MediaIn) -> Media | None:

@@ -15,8 +15,8 @@ Parents = Mapping[str, tuple[str, ...]]
 Where = tuple[tuple[str, str], ...]
 # What a dynamic group may ask for; parts of compound attributes are written with a dot.
 SCALARS = (
-    "aliases", "firmware", "groups", "interface", "ip", "ip6", "kernel_args", "mac", "management", "memory", "model",
-    "netboot", "nic", "osimage", "service_node", "state",
+    "aliases", "driver", "firmware", "groups", "interface", "ip", "ip6", "kernel_args", "mac", "management", "memory",
+    "model", "netboot", "nic", "osimage", "service_node", "state",
 )  # fmt: skip
 PARTS = {
     "bmc": ("address", "mac", "model", "port", "user"),

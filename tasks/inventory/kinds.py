@@ -44,6 +44,16 @@ class Netboot(Kind):
     IPXE = "ipxe"
 
 
+class Compression(Kind):
+    """How an initrd is packed; the kernel must be able to unpack it (CONFIG_RD_*)."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    XZ = "xz"
+    LZ4 = "lz4"
+
+
 class SecretKind(Kind):
     """Where a secret lives: in the environment or in a file of its own."""
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from tasks.inventory.kinds import (
     DEBIAN_ARCH,
     BootState,
+    Compression,
     Firmware,
     Management,
     Netboot,
@@ -27,6 +28,7 @@ from tasks.inventory.lookup import NetworkFinder, natural_key
 __all__ = [
     "DEBIAN_ARCH",
     "BootState",
+    "Compression",
     "Firmware",
     "Management",
     "Netboot",
@@ -225,6 +227,7 @@ class Node:
     port: SwitchPort | None
     memory: int
     nic: str
+    driver: str | None = None  # of the NIC that boots: the proof wants it in the initrd
     ip6: IPv6Address | None = None
     interface: str | None = None  # name of the NIC that boots, where something must name it
     nics: tuple[Nic, ...] = ()
@@ -278,6 +281,8 @@ class OsImage:
     kernel_args: tuple[str, ...]
     fstab: tuple[FstabEntry, ...]
     services_off: tuple[str, ...]
+    compression: Compression | None = None  # of the initrd; none: the quickest that its kernel can unpack
+    waive: tuple[str, ...] = ()  # rules of the boot proof (E13) whose errors do not keep it from being staged
 
     def only(self, *names: str) -> "OsImage":
         """Return the osimage with all but its identity and the named values blank.

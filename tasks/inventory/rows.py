@@ -143,6 +143,7 @@ def node(name: str, row: schema.NodeIn, groups: tuple[str, ...]) -> Node:
         nic=row.nic,
         ip6=row.ip6,
         interface=row.interface,
+        driver=row.driver,
         nics=tuple(nic(name, key, one) for key, one in row.nics.items()),
         management=row.management or (Management.IPMI if row.bmc else Management.NONE),
         service_node=row.service_node,

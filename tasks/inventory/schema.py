@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from tasks.inventory import texts
 from tasks.inventory.model import (
     BootState,
+    Compression,
     Firmware,
     FstabEntry,
     Management,
@@ -35,6 +36,8 @@ HostOrAddress = Annotated[str, AfterValidator(texts.host_or_address)]
 Hardware = Annotated[str, AfterValidator(texts.hardware)]
 Word = Annotated[str, AfterValidator(texts.kernel_word)]
 Driver = Annotated[str, AfterValidator(texts.driver)]
+DriverChoice = Annotated[str, AfterValidator(texts.driver_choice)]
+Rule = Annotated[str, AfterValidator(texts.rule)]
 Login = Annotated[str, Field(max_length=32), AfterValidator(texts.login)]
 Secret = Annotated[
     InstanceOf[SecretRef],
@@ -249,6 +252,7 @@ class NodeIn(Table):
         1024, ge=64, le=1 << 24, description="MiB; what a virtual machine gets and the proof counts with"
     )
     nic: Driver = Field("e1000", description="NIC model in the laboratory")
+    driver: Driver | None = Field(None, description="kernel driver of the NIC that boots; the boot proof asks for it")
     ip6: Ipv6 | None = Field(None, description="IPv6 address on the management network")
     interface: NicName | None = Field(None, description="name of the NIC that boots, e.g. eth0")
     nics: dict[NicName, NicIn] = Field(default_factory=dict, description="further network interfaces, by name")
@@ -281,7 +285,9 @@ class OsImageIn(Table):
     exclude: list[Annotated[str, AfterValidator(texts.plain_path)]] = Field(
         [], description="paths left out of the root image"
     )
-    drivers: list[Driver] = Field(description="NIC drivers in the initrd")
+    drivers: list[DriverChoice] = Field(
+        description="drivers in the initrd: names, aliases (pci:v000014E4d*), or all: nics, disks"
+    )
     kernel: Annotated[str, AfterValidator(texts.release)] | None = Field(
         None, description="kernel version where the tree has several"
     )
@@ -290,6 +296,10 @@ class OsImageIn(Table):
         [], description="lines for /etc/fstab"
     )
     services_off: list[Annotated[str, AfterValidator(texts.unit)]] = Field([], description="systemd units to mask")
+    compression: Compression | None = Field(
+        None, description="how the initrd is packed; default: the quickest that its kernel can unpack"
+    )
+    waive: list[Rule] = Field([], description="rules of the boot proof (E13) whose errors do not keep it from staging")
 
 
 class BootStateIn(Table):

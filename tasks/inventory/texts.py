@@ -13,6 +13,8 @@ MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 MODULE = re.compile(r"[A-Za-z0-9_-]+")
+ALIAS = re.compile(r"(?:pci|usb|virtio|acpi|of|vmbus|xen):[\w*:.\[\]?-]{1,200}", re.ASCII)  # as modinfo shows them
+RULE = re.compile(r"E(?:0[1-9]|1[0-8])", re.ASCII)
 WORD = re.compile(r"[\x21-\x7e]+")
 QUOTED = frozenset("\"'\\{};$`<>|&")
 INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
@@ -75,6 +77,16 @@ def package(text: str) -> str:
 def driver(text: str) -> str:
     """Parse a kernel module's name."""
     return matching(MODULE, text, "no kernel module name")
+
+
+def driver_choice(text: str) -> str:
+    """Parse what an osimage may name as drivers: a module's name, an alias of one (``pci:v000014E4d*``), a class."""
+    return text if ALIAS.fullmatch(text) else driver(text)
+
+
+def rule(text: str) -> str:
+    """Parse the name of a rule of the boot proof."""
+    return matching(RULE, text, "no error of the boot proof (write E12)")
 
 
 def kernel_word(text: str) -> str:

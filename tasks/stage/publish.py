@@ -18,7 +18,7 @@ from tasks.listing import listed
 
 GRACE = 3600.0  # seconds in which a node may still come back to an image that its menu named
 DIGEST_NAME = re.compile(r"[0-9a-f]{16}")
-OUR_FILES = ("kernel", "initrd.gz", "rootimg.cpio.gz")
+OUR_FILES = ("kernel", "initrd.img", "rootimg.cpio.gz")
 MENU_FOLDERS = ("pxelinux.cfg", "grub", "ipxe")
 MENU_NAMES = ("pxelinux.cfg/*", "grub/grub.cfg*", "ipxe/*.ipxe")
 
@@ -54,7 +54,7 @@ def publish_image(site: Site, image: OsImage) -> list[Published]:
     folder = PurePosixPath("/tftpboot") / paths.boot_url_dir(image, boot)
     wanted = [
         (paths.kernel(image), folder / "kernel", kernel),
-        (paths.initrd(image), folder / "initrd.gz", initrd),
+        (paths.initrd(image), folder / "initrd.img", initrd),
         (paths.root_image(image), paths.root_image_url_path(image, root), root),
         (paths.root_image(image), PurePosixPath("/tftpboot") / paths.root_image_tftp_path(image, root), root),
     ]

@@ -290,9 +290,11 @@ def image(dump: Dump, result: Estate, row: Row, name: str, details: Row | None) 
         values |= made_of(dump, details)
     for own in ours(dump, "osimages"):
         if own.get("name") == row.key:
-            earlier = values.get(own.get("attribute"), ())
+            attribute = own.get("attribute")
             item = dump.take(own, "value", "attribute", "name")
-            values[own.get("attribute")] = (*(earlier if isinstance(earlier, tuple) else ()), item)
+            earlier = values.get(attribute, ())
+            several = (*(earlier if isinstance(earlier, tuple) else ()), item)
+            values[attribute] = item if attribute == "compression" else several
     return values
 
 
@@ -317,7 +319,7 @@ def drivers(dump: Dump, row: Row) -> tuple[str, ...]:
     found = []
     for text in parse.listed(dump.take(row, "netdrivers")):
         name = text.removesuffix(".xz").removesuffix(".gz").removesuffix(".ko")
-        if texts.MODULE.fullmatch(name):
+        if texts.MODULE.fullmatch(name) or texts.ALIAS.fullmatch(name):
             found.append(name)
         else:
             dump.lose(row, "netdrivers", f"{text!r} is no kernel module name")

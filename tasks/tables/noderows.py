@@ -218,6 +218,8 @@ def of_node(node: Node) -> Iterator[tuple[str, str]]:
         yield "firmware", node.firmware.value
     if node.nic in NICS_IN:
         yield "nic", node.nic
+    if node.driver is not None:
+        yield "driver", node.driver
     if node.port and is_rule(node.port.port):
         yield "port.port", node.port.port
     if is_rule(" ".join(node.kernel_args)):

@@ -224,6 +224,9 @@ def bootmill(cluster: Cluster) -> Iterator[Row]:
     for image in cluster.osimages:
         yield from (ours("osimages", image.name, "fstab", str(entry)) for entry in image.fstab)
         yield from (ours("osimages", image.name, "services_off", unit) for unit in image.services_off)
+        yield from (ours("osimages", image.name, "waive", name) for name in image.waive)
+        if image.compression is not None:
+            yield ours("osimages", image.name, "compression", image.compression)
     for switch in cluster.switches:
         yield from (ours("switches", switch.name, name, value) for name, value in of_switch(switch))
 

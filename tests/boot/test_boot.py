@@ -101,7 +101,7 @@ def test_kernel_agrees_with_the_proof(
 ) -> None:
     """An initrd without its interpreter is the panic of the diary; without a library init dies; whole, it starts."""
     image = next(each for each in cluster.osimages if each.method == "netboot")
-    packed = tmp_path / "initrd.gz"
+    packed = tmp_path / "initrd.img"
     entries = list(cpio.read(gzipped.decompress((built / paths.initrd(image)).read_bytes())))
     packed.write_bytes(b"".join(gzipped.compress(cpio.write(change(entries)))))
     assert re.search(words, console_of(built, image, packed)), change.__doc__

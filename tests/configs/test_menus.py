@@ -70,7 +70,7 @@ def test_every_language_loads_the_same(cluster: Cluster, language: str) -> None:
     image = cluster.osimages[0]
     folder = f"boot/{image.name}/{'ab' * 8}"
     assert f"{folder}/kernel" in text
-    assert f"{folder}/initrd.gz" in text
+    assert f"{folder}/initrd.img" in text
     root = "cd" * 8
     path = f"/install/netboot/debian12/x86_64/compute/{root}/rootimg.cpio.gz"
     words = f"imgurl=http://10.1.0.1{path} imgurl=tftp://10.1.0.1/boot/{image.name}/{root}/rootimg.cpio.gz"

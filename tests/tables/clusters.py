@@ -10,6 +10,7 @@ from tasks.inventory.model import (
     Bmc,
     BootState,
     Cluster,
+    Compression,
     Console,
     DnsRecord,
     Export,
@@ -75,11 +76,13 @@ def images(draw: st.DrawFn) -> tuple[OsImage, ...]:
             media="-".join(IMAGES[name]),
             packages=tuple(sorted(draw(some("udev", "kmod", "g++", "libc6")))),
             exclude=draw(some("/boot/*", "+/boot/x", "/#a", "/", '+/"', "/a,b")),
-            drivers=draw(some("tg3", "bnx2", "null")),
+            drivers=draw(some("tg3", "bnx2", "null", "nics", "pci:v000014E4d*")),
             kernel=draw(st.none() | st.sampled_from(["6.1.0-17-amd64", "1~rc"])),
             kernel_args=tuple(draw(st.lists(KERNEL_WORDS, max_size=3))),
             fstab=tuple(draw(st.lists(st.just(entry), max_size=1))),
             services_off=draw(some("a.timer", "b@c.service")),
+            compression=draw(st.none() | st.sampled_from(Compression)),
+            waive=draw(some("E12", "E13")),
         )
         for name in names
     )
@@ -184,6 +187,7 @@ def node(
         memory=draw(st.sampled_from([64, 1024, 4096])),
         nic=draw(st.sampled_from(["e1000", "virtio_net", "virtio", "tg3"])),
         interface=draw(st.none() | st.sampled_from(["eth0", "eno1"])),
+        driver=draw(st.none() | st.sampled_from(["tg3", "virtio_net"])),
         nics=draw(interfaces(name, number)),
         management=draw(st.sampled_from([one for one in Management if bmc or one is not Management.IPMI])),
         service_node=draw(maybe(names[0])) if number > 1 else None,
