@@ -8,6 +8,7 @@ from tasks.actions import Reporter, TaskDict, command, table
 cluster = inventory.later(paths.INVENTORY)
 RENDERED = ("tasks.configs.preview", "tasks.exports.preview")
 CONFIGS = ("hosts", "zone", "dhcpd", "kea", "dnsmasq", "chrony", "resolv", "nfs", "httpd", "exports")
+BENCHES = {"archive": "tasks.rootimg.bench", "initrd": "tasks.initrd.bench", "sweep": "tasks.lab.bench"}
 
 DOIT_CONFIG = {
     "default_tasks": ["stage"],
@@ -143,6 +144,21 @@ def task_prove() -> Iterator[TaskDict]:
     yield from initrd.prove_tasks(cluster)
 
 
+def task_examine() -> TaskDict:
+    """Say whether nodes would boot: examine NODERANGE; or any set: --kernel K --initrd I --append W (--json)."""
+    return initrd.examination(cluster)
+
+
+def task_repair() -> TaskDict:
+    """Add to any initrd what it lacks: repair --initrd FILE --sysroot FOLDER (--osimage, --kernel, --dry-run)."""
+    return initrd.reparation(cluster)
+
+
+def task_discovery() -> Iterator[TaskDict]:
+    """Build the discovery image of each architecture: what a machine that we do not know boots."""
+    yield from initrd.discovery_tasks(cluster)
+
+
 def task_menus() -> TaskDict:
     """Render each node's boot menus (PXELINUX, GRUB, iPXE)."""
     return configs.boot_menus(cluster)
@@ -194,8 +210,8 @@ def task_test() -> TaskDict:
 
 
 def task_bench() -> TaskDict:
-    """Measure what costs time on this machine: bench NODES (the configuration of 10000, if nothing else is said)."""
-    return command("tasks.bench:bench", args=(cluster, inventory.load))
+    """Measure what costs time on this machine: bench NODES (10000, if nothing else is said), archive, initrd, sweep."""
+    return command("tasks.bench:bench", args=(cluster, inventory.load, BENCHES))
 
 
 table(globals())

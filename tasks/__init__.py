@@ -18,7 +18,8 @@ Beside the steps:
     actions, graph, recipe, record                how an artefact is declared, remembered, what it was made from
     family, assemble, parallel                    files of many nodes: made of parts, of which only the new are rendered
     run, files, template                          the doors to processes, to writing, to Jinja2
-    paths, listing, errors, cpio, gzipped         where things lie, what is said, how archives are packed
+    paths, listing, errors                        where things lie, what is said
+    cpio, newc, packing, compression, deflate, decompression    how archives are packed and unpacked
     hostsfile                                     a hosts file that holds somebody else's lines
     bench, bench_site                             what it costs
 

@@ -1,86 +1,53 @@
 """`doit bench`: what costs time, measured on this machine.  Ratios count; seconds are this machine's own."""
 
-import statistics
+import importlib
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tasks import cpio, gzipped, paths
+from tasks import paths
 from tasks.bench_site import bench_site
 from tasks.errors import BootmillError
 from tasks.inventory.model import Cluster
+from tasks.measure import Measure, median
 from tasks.run import run
 
-ROUNDS = 3
 MANY = (10_000,)
 LEAST = 100
 MOST = 199_999  # an inventory of more is refused
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One line of the table: what was done, how often a second or how long, over how many rounds."""
-
-    what: str
-    seconds: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        """Return the line."""
-        return f"{self.what:<52} {self.seconds * 1000:>9.0f} ms  {self.note}"
-
-
-def bench(cluster: Cluster, load: Callable[[Path], Cluster], words: list[str]) -> None:
+def bench(cluster: Cluster, load: Callable[[Path], Cluster], subjects: Mapping[str, str], words: list[str]) -> None:
     """Print how long the things take that a user waits for; what is not built yet is left out.
 
-    Words are numbers of nodes: the configuration of so many is measured, 10,000 where none is given.
+    Words are subjects (`subjects`: word → module whose ``measures(cluster)`` yields lines) and numbers of nodes, for
+    which the configuration is measured.  Without a word: 10,000 nodes.
     """
-    wrong = [word for word in words if not (word.isascii() and word.isdigit() and LEAST <= int(word) <= MOST)]
+    wrong = [word for word in words if word not in subjects and not is_number(word)]
     if wrong:
-        message = f"{', '.join(wrong)}: no number of nodes between {LEAST} and {MOST:,}"
-        raise BootmillError(message, hint="doit bench 10000 100000")
-    measures = [median("load this inventory", lambda: load(paths.INVENTORY)), nothing_to_do(), *packing(cluster)]
-    for measure in measures:
-        print(measure, flush=True)
-    for number in map(int, words) if words else MANY:
-        for line in bench_site(number):
+        message = (
+            f"{', '.join(wrong)}: neither {', '.join(subjects)} nor a number of nodes between {LEAST} and {MOST:,}"
+        )
+        raise BootmillError(message, hint="doit bench 10000 100000 | doit bench initrd")
+    for word in words or map(str, MANY):
+        lines = importlib.import_module(subjects[word]).measures(cluster) if word in subjects else site(load, int(word))
+        for line in lines:
             print(line, flush=True)
 
 
-def median(what: str, act: Callable[[], object], note: str = "") -> Measure:
-    """Time an act a few times and keep the median."""
-    spans = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        act()
-        spans.append(time.perf_counter() - begin)
-    return Measure(what=what, seconds=statistics.median(spans), note=note)
+def is_number(word: str) -> bool:
+    """Return whether a word is a number of nodes that an inventory may have."""
+    return word.isascii() and word.isdigit() and LEAST <= int(word) <= MOST
+
+
+def site(load: Callable[[Path], Cluster], number: int) -> Iterator[object]:
+    """Yield what a site of so many nodes costs, and what every run costs here."""
+    yield median("load this inventory", lambda: load(paths.INVENTORY))
+    yield nothing_to_do()
+    yield from bench_site(number)
 
 
 def nothing_to_do() -> Measure:
     """Run doit where everything is up to date (or as far as it is)."""
     command = [sys.executable, "-m", "doit", "check"]
     return median("doit check, as a process", lambda: run(command, check=False))
-
-
-def packing(cluster: Cluster) -> list[Measure]:
-    """Compress each built root image's content again."""
-    measures = []
-    for image in cluster.stateless():
-        packed = paths.root_image(image)
-        if packed.exists():
-            measures += image_measures(packed.read_bytes())
-    return measures
-
-
-def image_measures(packed: bytes) -> list[Measure]:
-    """Unpack, read and compress one root image."""
-    content = gzipped.decompress(packed)
-    size = f"{len(content) / 1e6:.0f} MB"
-    return [
-        median("unpack a root image", lambda: gzipped.decompress(packed), size),
-        median("read its archive", lambda: sum(1 for _ in cpio.read(content)), size),
-        median("compress it", lambda: sum(map(len, gzipped.compress([content]))), size),
-    ]

@@ -11,6 +11,8 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -227,3 +229,64 @@ def scratch(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         remove_tree(folder)
+
+
+class Stored:
+    """A file that is read anywhere, by offset; it is closed when nobody holds it any more."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file."""
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            message = f"{path}: cannot be read: {error.strerror}"
+            raise BootmillError(message, hint="look at its name and at who may read it") from error
+        weakref.finalize(self, os.close, self.descriptor)
+        self.size = os.fstat(self.descriptor).st_size
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return the bytes at an offset; fewer than asked for where the file ends."""
+        return os.pread(self.descriptor, size, offset)
+
+
+class Scratch:
+    """A file without a name that grows: bytes are put at its end and read anywhere; a killed run leaves none behind.
+
+    It lies in $TMPDIR, else in /var/tmp: /tmp is often memory.
+    """
+
+    def __init__(self) -> None:
+        """Make it."""
+        self.folder = os.environ.get("TMPDIR") or "/var/tmp"
+        self.descriptor, name = tempfile.mkstemp(dir=self.folder if Path(self.folder).is_dir() else None)
+        weakref.finalize(self, os.close, self.descriptor)
+        Path(name).unlink()
+        self.size = 0
+        self.held = bytearray()  # what is not written yet
+
+    def put(self, data: bytes) -> None:
+        """Put bytes at the end."""
+        self.held += data
+        self.size += len(data)
+        if len(self.held) >= BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held; nothing but zeros become a hole: a bomb of zeros fills no disk."""
+        held, self.held = bytes(self.held), bytearray()
+        try:
+            if held.count(0) == len(held):
+                os.ftruncate(self.descriptor, self.size)
+                return
+            left = memoryview(held)
+            while left:
+                left = left[os.pwrite(self.descriptor, left, self.size - len(left)) :]
+        except OSError as error:
+            message = f"{self.folder} has no room to unpack an archive in: {error.strerror}"
+            raise BootmillError(message, hint="choose another folder: TMPDIR=… doit …") from error
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return the bytes at an offset; fewer than asked for where the file ends."""
+        if offset + size > self.size - len(self.held):
+            self.flush()
+        return os.pread(self.descriptor, size, offset)

@@ -197,6 +197,11 @@ def initrd(image: OsImage) -> Path:
     return image_dir(image) / "initrd.img"
 
 
+def initrd_parts(image: OsImage) -> Path:
+    """Return the list of what is in an initrd, with sizes and reasons."""
+    return REPORTS / f"initrd-{image.name}.txt"
+
+
 def kernel(image: OsImage) -> Path:
     """Return the kernel of an osimage, copied out of its tree."""
     return image_dir(image) / "kernel"
@@ -207,9 +212,39 @@ def boot_digest(image: OsImage) -> Path:
     return image_dir(image) / "boot.sha256"
 
 
+def discovery_dir(arch: str) -> Path:
+    """Return the work folder of an architecture's discovery image."""
+    return BUILD / "images" / f"discovery-{arch}"
+
+
+def discovery_initrd(arch: str) -> Path:
+    """Return the initrd that reports what a machine is."""
+    return discovery_dir(arch) / "initrd.img"
+
+
+def discovery_kernel(arch: str) -> Path:
+    """Return the kernel of an architecture's discovery image."""
+    return discovery_dir(arch) / "kernel"
+
+
+def discovery_digest(arch: str) -> Path:
+    """Return the one-line file with the digest that names the discovery pair (kernel, initrd)."""
+    return discovery_dir(arch) / "boot.sha256"
+
+
+def discovery_parts(arch: str) -> Path:
+    """Return the list of what is in a discovery initrd, with sizes and reasons."""
+    return REPORTS / f"initrd-discovery-{arch}.txt"
+
+
 def proof(image: OsImage) -> Path:
     """Return the report of the static boot proof."""
     return REPORTS / f"prove-{image.name}.txt"
+
+
+def proof_document(image: OsImage) -> Path:
+    """Return the same report for programs."""
+    return REPORTS / f"prove-{image.name}.json"
 
 
 # -- what nodes fetch ------------------------------------------------------------------------------------------------
@@ -235,6 +270,11 @@ def boot_url_dir(image: OsImage, digest: str) -> PurePosixPath:
     return PurePosixPath("boot") / image.name / digest[:16]
 
 
+def discovery_url_dir(arch: str, digest: str) -> PurePosixPath:
+    """Return the folder of an architecture's discovery kernel and initrd below the TFTP root."""
+    return PurePosixPath("boot") / f"discovery-{arch}" / digest[:16]
+
+
 def root_image_url_path(image: OsImage, digest: str) -> PurePosixPath:
     """Return the absolute URL path of a root image; its name says its content."""
     return PurePosixPath("/install/netboot") / image.os / image.arch / image.profile / digest[:16] / "rootimg.cpio.gz"
@@ -244,6 +284,8 @@ def root_image_tftp_path(image: OsImage, digest: str) -> PurePosixPath:
     """Return the same root image below the TFTP root: what a node falls back to when HTTP fails."""
     return PurePosixPath("boot") / image.name / digest[:16] / "rootimg.cpio.gz"
 
+
+DISCOVER_URL_PATH = "/bootmill/discover"  # what the discovery image asks the web server for: its log is the report
 
 # The boot programs below the TFTP root that the stage step publishes and the configuration step may name.
 BOOT_PROGRAMS = ("pxelinux.0", "grub/grubia32.efi", "grub/grubx64.efi", "ipxe/undionly.kpxe", "ipxe/snponly.efi")

@@ -24,10 +24,10 @@ def test_code_and_templates_are_inputs() -> None:
     sources = recipe.recipe("tasks.initrd.collect")
     assert {
         "tasks/initrd/collect.py",
-        "tasks/initrd/closure.py",
+        "tasks/initrd/loader/closure.py",
         "tasks/cpio.py",
-        "tasks/gzipped.py",
-        "tasks/initrd/templates/collect_init.sh.j2",
+        "tasks/compression.py",
+        "tasks/initrd/templates/firststage_init.sh.j2",
     } <= sources
     assert not {name for name in sources if "media" in name or "rootimg" in name or "nodes" in name}
 

@@ -1,5 +1,6 @@
 """The door for writing: whole or not at all."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -116,3 +117,42 @@ while True:
         child.send_signal(signal.SIGKILL)
         child.wait()
         assert target.read_bytes() in (old, new)
+
+
+def test_scratch_is_read_where_it_was_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Bytes come back from anywhere, written already or not; zeros take no room; no name is left in the folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    scratch = files.Scratch()
+    pieces = [b"first", bytes(5 << 20), os.urandom(3 << 20), bytes(3 << 20), b"last"]
+    whole = b"".join(pieces)
+    for piece in pieces:
+        scratch.put(piece)
+        assert scratch.at(scratch.size - len(piece), len(piece)) == piece
+    for offset, size in ((0, 5), (3, 9), (5 << 20, 1 << 20), (len(whole) - 2, 9)):
+        assert scratch.at(offset, size) == whole[offset : offset + size]
+    assert os.fstat(scratch.descriptor).st_blocks * 512 < 8 << 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_without_room_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is told with the remedy."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    scratch = files.Scratch()
+    scratch.put(b"x")
+    with pytest.raises(
+        BootmillError, match=r"has no room .* No space left on device\n    choose another folder: TMPDIR"
+    ):
+        scratch.flush()
+
+
+def test_stored_is_read_anywhere(tmp_path: Path) -> None:
+    """Any slice of a file, as far as the file goes; one that is not there is a person's mistake."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    stored = files.Stored(tmp_path / "file")
+    assert (stored.size, stored.at(3, 4), stored.at(8, 9), stored.at(99, 1)) == (10, b"3456", b"89", b"")
+    with pytest.raises(BootmillError, match="nowhere: cannot be read: No such file"):
+        files.Stored(tmp_path / "nowhere")

@@ -11,6 +11,7 @@ from tests.checkouts import Checkout, Done
 pytestmark = pytest.mark.integration
 IMAGE = "debian12-x86_64-netboot-compute"
 MEDIUM = "debian12-x86_64"
+DISCOVERY = "discovery:x86_64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,10 @@ EDITS = {
         made=PUBLISHING | {f"pack:{IMAGE}.files", f"pack:{IMAGE}", f"prove:{IMAGE}"},
     ),
     "the init template": Edit(
-        file="tasks/initrd/templates/collect_init.sh.j2",
-        old="handing over to /sbin/init",
+        file="tasks/initrd/templates/firststage_handover.sh.j2",
+        old="handing over to $init",
         new="handing over now",
-        made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}"},
+        made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}", DISCOVERY},
     ),
     "a driver": Edit(
         file="inventory/osimages.yaml",
@@ -63,10 +64,11 @@ EDITS = {
         made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}"},
     ),
     "a line of Python of the initrd step": Edit(
-        file="tasks/initrd/modules.py",
-        old="PACKED = {",
-        new="# a remark\nPACKED = {",
-        made=frozenset({f"initrd:{IMAGE}", f"prove:{IMAGE}"}),  # the bytes are the same: nothing behind them is made
+        file="tasks/initrd/kernel/modules.py",
+        old="DAMAGED = ",
+        new="# a remark\nDAMAGED = ",
+        # the bytes are the same: nothing behind them is made
+        made=frozenset({f"initrd:{IMAGE}", f"prove:{IMAGE}", DISCOVERY}),
     ),
     "a line of Python of the hosts file": Edit(
         file="tasks/configs/hosts.py",
@@ -145,6 +147,7 @@ def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:
         f"pack:{IMAGE}",
         f"initrd:{IMAGE}",
         f"prove:{IMAGE}",
+        DISCOVERY,
     }
     assert (restored.root / "build/images" / IMAGE / "initrd.img").stat().st_mtime_ns == initrd
     assert (restored.root / "build/images" / IMAGE / "rootimg/usr/bin/less").exists()
@@ -152,7 +155,7 @@ def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:
 
 def artefacts(done: Done) -> set[str]:
     """Return what was made, without the tasks that only name others."""
-    return done.made - {"iso", "media", "rootimg", "pack", "initrd", "prove", "exports", "configs"}
+    return done.made - {"iso", "media", "rootimg", "pack", "initrd", "discovery", "prove", "exports", "configs"}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def write_httpd(site: Site, addresses: tuple[IPv4Address, ...]) -> None:
 
 def render_nginx(listen: tuple[str, ...]) -> str:
     """Return nginx's server; `listen` are pairs ``address:port``."""
-    return template.render(TEMPLATES / "httpd_nginx.conf.j2", listen=listen)
+    return template.render(TEMPLATES / "httpd_nginx.conf.j2", listen=listen, discover=paths.DISCOVER_URL_PATH)
 
 
 def render_tftpd(addresses: tuple[IPv4Address, ...]) -> str:

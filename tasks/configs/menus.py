@@ -19,6 +19,7 @@ derives the node's file from ``$net_default_mac``.  ipxe/boot.ipxe does the same
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +27,19 @@ from tasks import assemble, files, paths, record, template
 from tasks.actions import TaskDict, rule
 from tasks.assemble import Former, Slice
 from tasks.configs import bootentry
-from tasks.configs.bootentry import Entry, Loadable
-from tasks.configs.shapes import MAC, NAME, MenuFrame, Shape, images_of, menu_frame, menu_rows, used_images
+from tasks.configs.bootentry import Discovery, Entry, Loadable
+from tasks.configs.shapes import (
+    DISCOVERY,
+    MAC,
+    NAME,
+    MenuFrame,
+    Shape,
+    images_of,
+    menu_frame,
+    menu_rows,
+    unknown_discover,
+    used_images,
+)
 from tasks.errors import BootmillError
 from tasks.inventory.model import Cluster, OsImage
 
@@ -47,6 +59,20 @@ FEW = 3000  # menus: above it, a new tree is cheaper than one rename for each
 Menus = dict[str, bytes]  # name below the TFTP root → text
 
 
+# How boot programs call the processors for which they were made (GRUB's $grub_cpu, iPXE's ${buildarch}), by the
+# architecture of the kernels that these can boot.  PXELINUX is made for PCs only.
+PROCESSORS = {"x86_64": ("x86_64", "i386"), "aarch64": ("arm64",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovering:
+    """Who loads a discovery image: of these architectures, machines that nobody knows, the nodes of some slices."""
+
+    archs: tuple[str, ...] = ()
+    unknown: bool = False
+    slices: tuple[str, ...] = ()
+
+
 class FAMILY:
     """What the engine asks for to slice the nodes; the files are written here, not by the engine."""
 
@@ -58,46 +84,65 @@ def menus_task(cluster: Cluster) -> TaskDict:
     """Declare the menus."""
     code = assemble.code_digest(__name__)
     frame = menu_frame(cluster)
-    used = {name for names in assemble.of_shards("menus.images", code, cluster.shards, images_of) for name in names}
-    images = used_images(cluster, used)
+    uses = assemble.of_shards("menus.images", code, cluster.shards, images_of)
+    images = used_images(cluster, {name for names in uses for name in names})
     slices = assemble.sliced(FAMILY, frame, cluster.shards, code)
+    some = tuple(one.digest for one, names in zip(slices, uses, strict=True) if DISCOVERY in names)
+    discovering = who_discovers(cluster, some)
+    digests = [path for image in images for path in (paths.boot_digest(image), paths.root_image_digest(image))]
     return rule(
         "menus",
         doc="",
         run=write_menus,
-        args=(frame, slices, images, code),
-        stands_for=(frame, [one.digest for one in slices], images),
-        inputs=[path for image in images for path in (paths.boot_digest(image), paths.root_image_digest(image))],
+        args=(frame, slices, images, discovering, code),
+        stands_for=(frame, [one.digest for one in slices], images, discovering),
+        inputs=[*digests, *(paths.discovery_digest(arch) for arch in discovering.archs)],
         outputs=[paths.menu_manifest()],
         folders=[paths.MENUS / folder for folder in FOLDERS],
     )
 
 
-def write_menus(frame: MenuFrame, slices: Sequence[Slice], images: Sequence[OsImage], code: str) -> None:
+def who_discovers(cluster: Cluster, slices: tuple[str, ...]) -> Discovering:
+    """Return who loads a discovery image; `slices` are the digests of those with nodes that are to discover."""
+    unknown = unknown_discover(cluster)
+    archs = tuple(image.arch for image in cluster.discoverers()) if unknown or slices else ()
+    return Discovering(archs=archs, unknown=unknown, slices=slices)
+
+
+def write_menus(
+    frame: MenuFrame, slices: Sequence[Slice], images: Sequence[OsImage], discovering: Discovering, code: str
+) -> None:
     """Bring build/menus up to date; `BootmillError` names every node that cannot have menus, and nothing is written."""
     loadables = tuple(loadable(image) for image in images)
+    discoveries = [discovery(arch) for arch in discovering.archs]
+    slices = [depending(one, discoveries) if one.digest in discovering.slices else one for one in slices]
     key = f"{code} {loadables!r}"
     layout = assemble.read(assemble.KEPT / LAYOUT, key) or {}
     former = Former(layout if layout.pop("folders", None) == folders() else {})
     fresh = [one for one in slices if former.part(one.digest, [LAYOUT]) is None]
-    written = render(frame, fresh, loadables)
+    written = render(frame, fresh, loadables, discoveries)
+    common = site_wide(discoveries if discovering.unknown else [])
     gone = left(former, slices)
     if not former.parts or len(gone) + sum(map(len, written.values())) > FEW:
-        common = site_wide()
-        written |= render(frame, [one for one in slices if one.digest not in written], loadables)
+        written |= render(frame, [one for one in slices if one.digest not in written], loadables, discoveries)
         write_tree([common, *written.values()])
-        head = lines(common)
     else:
         (assemble.KEPT / LAYOUT).unlink(missing_ok=True)  # a killed run leaves nothing to be believed
-        write_few(written.values(), gone)
-        head = bytes(former.parts[LAYOUT][COMMON])
+        write_few([common, *written.values()], gone)
     parts = [(one.digest, lines(written[one.digest]) if one.digest in written else kept(former, one)) for one in slices]
-    write_manifest([(COMMON, head), *parts], key)
+    write_manifest([(COMMON, lines(common)), *parts], key)
 
 
-def render(frame: MenuFrame, slices: Iterable[Slice], loadables: Sequence[Loadable]) -> dict[str, Menus]:
+def depending(one: Slice, discoveries: Sequence[Discovery]) -> Slice:
+    """Return a slice under a digest that changes with the discovery images: some of its menus name them."""
+    return Slice(digest=assemble.sha256(f"{one.digest} {discoveries!r}"), shard=one.shard)
+
+
+def render(
+    frame: MenuFrame, slices: Iterable[Slice], loadables: Sequence[Loadable], discoveries: Sequence[Discovery] = ()
+) -> dict[str, Menus]:
     """Return the menus of shards by their slices' digest."""
-    render_shape = cache(lambda shape: shaped(shape, tuple(loadables)))
+    render_shape = cache(lambda shape: shaped(shape, tuple(loadables), discoveries))
     wrong: list[str] = []
     result: dict[str, Menus] = {}
     for one in slices:
@@ -123,9 +168,11 @@ def names(dashed: str) -> tuple[str, str, str]:
     return f"pxelinux.cfg/01-{dashed}", f"grub/grub.cfg-01-{dashed}", f"ipxe/{dashed}.ipxe"
 
 
-def site_wide() -> Menus:
-    """Return the menus that are not a node's."""
-    return {name: template.render(TEMPLATES / file).encode() for name, file in SITE_WIDE.items()}
+def site_wide(discoveries: Sequence[Discovery] = ()) -> Menus:
+    """Return the menus that are not a node's; machines that nobody knows load one of these discovery images."""
+    known = {each.arch: each for each in discoveries if each.arch in PROCESSORS}
+    values = {"discoveries": known, "processors": PROCESSORS, "pc": known.get("x86_64")}
+    return {name: template.render(TEMPLATES / file, **values).encode() for name, file in SITE_WIDE.items()}
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -195,6 +242,11 @@ def loadable(image: OsImage) -> Loadable:
     )
 
 
+def discovery(arch: str) -> Discovery:
+    """Return an architecture's discovery image with the digest that names its published files."""
+    return Discovery(arch=arch, boot=digest_in(paths.discovery_digest(arch)))
+
+
 def digest_in(path: Path) -> str:
     """Return the sha256 that a digest file holds: 64 hexadecimal digits and a line end."""
     try:
@@ -210,13 +262,15 @@ def digest_in(path: Path) -> str:
 # -- text ------------------------------------------------------------------------------------------------------------
 
 
-def shaped(shape: Shape, loadables: tuple[Loadable, ...]) -> tuple[str, str, str] | str:
+def shaped(
+    shape: Shape, loadables: tuple[Loadable, ...], discoveries: Sequence[Discovery] = ()
+) -> tuple[str, str, str] | str:
     """Return the menus of all nodes of a shape, with `NAME` and `MAC` where theirs go; or what is wrong with them."""
-    wrong = [*bootentry.mistakes(shape, tuple(item.image for item in loadables))]
+    wrong = [*bootentry.mistakes(shape, tuple(item.image for item in loadables), discoveries)]
     if wrong:
         return "\n".join(wrong)
     try:
-        entry = bootentry.entry(shape, {item.image.name: item for item in loadables})
+        entry = bootentry.entry(shape, {item.image.name: item for item in loadables}, discoveries)
     except BootmillError as error:
         return error.message
     return (

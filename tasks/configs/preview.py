@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.assemble import Slice
 from tasks.configs import httpd, menus, shapes
 from tasks.errors import BootmillError
 from tasks.family import Aggregate, Family, MenuChange
-from tasks.inventory.model import Cluster, Site
+from tasks.inventory.model import Cluster, OsImage, Site
 
 FAMILIES = ("hosts", "zone", "dhcpd", "kea", "dnsmasq", "chrony", "resolv", "nfs")
 BOOTED = re.compile(r"^    (?:KERNEL|APPEND) .*", re.MULTILINE)  # what PXELINUX boots
@@ -75,18 +75,27 @@ def menu_changes(cluster: Cluster) -> list[MenuChange]:
     shards = [Slice(digest=str(number), shard=shard) for number, shard in enumerate(cluster.shards)]
     names = {name for one in shards for name in shapes.images_of(one.shard.nodes())}
     images = shapes.used_images(cluster, names)
-    missing = [
-        image.name
-        for image in images
-        if not (paths.boot_digest(image).is_file() and paths.root_image_digest(image).is_file())
-    ]
+    discovering = menus.who_discovers(cluster, (shapes.DISCOVERY,) if shapes.DISCOVERY in names else ())
+    missing = [*unbuilt(images, discovering.archs)]
     if missing:
         message = f"{', '.join(missing)}: not built yet, and the menus name the digest of what is built"
         raise BootmillError(message, hint="build it: doit stage")
-    written = menus.render(shapes.menu_frame(cluster), shards, [menus.loadable(image) for image in images])
-    parts = [menus.site_wide(), *written.values()]
+    discoveries = [menus.discovery(arch) for arch in discovering.archs]
+    loadables = [menus.loadable(image) for image in images]
+    written = menus.render(shapes.menu_frame(cluster), shards, loadables, discoveries)
+    parts = [menus.site_wide(discoveries if discovering.unknown else ()), *written.values()]
     owners = {name: node.name for node in cluster.nodes for name in paths.menu_names(node).values()}
     return [*compared({name: text for part in parts for name, text in part.items()}, owners), *manifest(parts)]
+
+
+def unbuilt(images: Sequence[OsImage], archs: Sequence[str]) -> Iterator[str]:
+    """Yield the names of images that have no digest yet."""
+    for image in images:
+        if not (paths.boot_digest(image).is_file() and paths.root_image_digest(image).is_file()):
+            yield image.name
+    for arch in archs:
+        if not paths.discovery_digest(arch).is_file():
+            yield f"the discovery image of {arch}"
 
 
 def manifest(parts: list[menus.Menus]) -> Iterator[MenuChange]:

@@ -9,15 +9,20 @@ from typing import NamedTuple
 from tasks.inventory.model import BootState, Cluster, Console, NetworkFinder, Node, OsImage
 
 NAME, MAC = "@name-of-the-node@", "@mac-of-the-node@"  # where a node's own go; no kernel argument holds such a word
+DISCOVERY = "@discovery@"  # stands for the discovery images where osimages are listed; no osimage has such a name
 # States in which a node loads a kernel of an osimage.
 BOOTS_IMAGE = frozenset({BootState.NETBOOT, BootState.SHELL})
 
 
 class Shape(NamedTuple):
-    """What nodes that boot alike have in common; `osimage` is None where the boot state needs none."""
+    """What nodes that boot alike have in common; `osimage` is None where the boot state needs none.
+
+    `arch` is that of a node whose boot state is discover: its osimage's, empty where it has none; otherwise None.
+    """
 
     state: BootState
     osimage: str | None
+    arch: str | None
     kernel_args: tuple[str, ...]
     console: Console | None
     next_server: IPv4Address
@@ -80,19 +85,32 @@ def menu_rows(frame: MenuFrame, nodes: Sequence[Node]) -> tuple[MenuRow, ...]:
 def shape(frame: MenuFrame, node: Node) -> Shape:
     """Return what a node's menus say beside its name and its MAC."""
     boots = node.state in BOOTS_IMAGE
+    discovers = node.state is BootState.DISCOVER
     return Shape(
         state=node.state,
         osimage=node.osimage if boots else None,
-        kernel_args=node.kernel_args if boots else (),
+        arch=arch_of(node) if discovers else None,
+        kernel_args=node.kernel_args if boots or discovers else (),
         console=node.console,
         next_server=frame.next_server(node),
     )
 
 
+def arch_of(node: Node) -> str:
+    """Return the architecture that a node's osimage says it has (<os>-<arch>-…), empty where it has none."""
+    return node.osimage.split("-")[1] if node.osimage else ""
+
+
 def images_of(nodes: Sequence[Node]) -> list[str]:
-    """Return the osimages that some of these nodes is to load, sorted."""
+    """Return the osimages that some of these nodes is to load, sorted; then `DISCOVERY` where one is to discover."""
     used = {node.osimage for node in nodes if node.mac and node.osimage and node.state in BOOTS_IMAGE}
-    return sorted(name for name in used if name)
+    discovers = any(node.mac and node.state is BootState.DISCOVER for node in nodes)
+    return [*sorted(name for name in used if name), *([DISCOVERY] if discovers else [])]
+
+
+def unknown_discover(cluster: Cluster) -> bool:
+    """Return whether machines that nobody knows are given an address, and with it the discovery image."""
+    return any(network.dhcp and network.dynamic_range for network in cluster.networks)
 
 
 def used_images(cluster: Cluster, names: set[str]) -> tuple[OsImage, ...]:

@@ -379,6 +379,10 @@ class Cluster:
         """Return the osimages whose root is in memory: method netboot."""
         return tuple(image for image in self.osimages if image.method == "netboot")
 
+    def discoverers(self) -> tuple[OsImage, ...]:
+        """Return the osimages whose kernel and tree the discovery images are made of: the first one of each arch."""
+        return tuple({image.arch: image for image in reversed(self.stateless())}.values())[::-1]
+
     def medium(self, image: OsImage) -> Media:
         """Return the medium that an osimage is built from."""
         return next(medium for medium in self.media if medium.name == image.media)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from tasks import gzipped
+from tasks import compression
 from tasks.errors import UntrustedInputError
 from tasks.inventory.model import DEBIAN_ARCH, Media
 from tasks.media.apt import fields, parse_index
@@ -104,7 +104,7 @@ def index_text(path: Path) -> str:
     packed = path.with_name(f"{path.name}.gz")
     if path.is_file():
         return path.read_text(errors="replace")
-    return gzipped.decompress(packed.read_bytes(), limit=MAX_INDEX).decode(errors="replace")
+    return compression.decompress(packed.read_bytes(), limit=MAX_INDEX).decode(errors="replace")
 
 
 def altered(index: str, digests: Mapping[str, str]) -> list[str]:

@@ -167,7 +167,7 @@ def nodeset(words: Sequence[str], cluster: Cluster) -> Order:
 
 Need = Callable[[Node], str]
 # Writing such a state down would keep every menu from being rendered: it is refused before it is written.
-NO_BOOT_FILES = frozenset({BootState.INSTALL, BootState.DISCOVER})
+NO_BOOT_FILES = frozenset({BootState.INSTALL})
 
 
 def check(order: Order, *needs: Need) -> None:
@@ -188,6 +188,8 @@ def need_bmc(node: Node) -> str:
 def need_netboot(cluster: Cluster, state: BootState) -> Need:
     """Return the check of what a node lacks for a boot state."""
     methods = {image.name: image.method for image in cluster.osimages}
+    archs = {image.name: image.arch for image in cluster.osimages}
+    discovering = {image.arch for image in cluster.discoverers()}
 
     def missing(node: Node) -> str:
         if node.name == cluster.site.master:
@@ -198,6 +200,10 @@ def need_netboot(cluster: Cluster, state: BootState) -> Need:
             return f"cannot {state}: this version makes no boot files for that state"
         if node.mac is None:
             return f"cannot {state}: its MAC is not known ('mac' in the inventory, or discovery)"
+        if state is BootState.DISCOVER:
+            arch = archs.get(node.osimage or "", "any")
+            known = arch in discovering if node.osimage else bool(discovering)
+            return "" if known else f"cannot discover: no netboot osimage is of {arch} architecture"
         if node.osimage is None:
             return f"cannot {state}: it has no osimage"
         if methods.get(node.osimage) != BootState.NETBOOT:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tasks import cpio, files, gzipped, paths
-from tasks.inventory.model import OsImage
+from tasks import compression, cpio, files, paths
+from tasks.inventory.model import Compression, OsImage
 from tasks.rootimg import fstab, manifest
 
 LAYER_INODES = 1 << 24  # the layers' inode numbers begin here: never those of the base
@@ -22,7 +22,7 @@ def pack_files(image: OsImage, public_key: Path) -> None:
     """Pack the site's own files as the last segment: it carries the trailer."""
     source_date = manifest.load(paths.rootimg_manifest(image)).source_date
     layer = entries(image, paths.rootimg_tree(image), public_key.read_text(), source_date)
-    packed = b"".join(gzipped.compress(cpio.write(layer, first_inode=LAYER_INODES)))
+    packed = b"".join(compression.compress(cpio.write(layer, first_inode=LAYER_INODES), Compression.GZIP))
     files.write_atomic(paths.files_segment(image), packed)
 
 

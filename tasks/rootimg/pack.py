@@ -1,7 +1,7 @@
 """Pack a root tree, less what the osimage leaves out: the base segment of the root image."""
 
-from tasks import cpio, files, gzipped, paths
-from tasks.inventory.model import OsImage
+from tasks import compression, cpio, files, paths
+from tasks.inventory.model import Compression, OsImage
 from tasks.rootimg import exclude, manifest
 
 
@@ -11,4 +11,4 @@ def pack_base(image: OsImage) -> None:
     kept = exclude.keep(tree.items, image.exclude)
     entries = manifest.entries(kept, paths.rootimg_tree(image), tree.source_date)
     with files.replacing(paths.base_segment(image)) as out:
-        out.writelines(gzipped.compress(cpio.write(entries, trailer=False)))
+        out.writelines(compression.compress(cpio.write(entries, trailer=False), Compression.GZIP))

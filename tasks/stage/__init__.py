@@ -2,6 +2,7 @@
 
 packages of the head node ─ nbp ─▶ tftpboot/pxelinux.0, grub/, ipxe/
 kernel, initrd, root image ─ publish ─▶ tftpboot/boot/<osimage>/<digest>/, install/netboot/…/<digest>/
+discovery image ────────── publish ─▶ tftpboot/boot/discovery-<arch>/<digest>/
 menus ──────────────────── publish ─▶ tftpboot/pxelinux.cfg/, grub/, ipxe/ ─▶ manifest.sha256
 """
 
@@ -41,16 +42,14 @@ def stage(cluster: Cluster) -> TaskDict:
 
     site = cluster.site.only()
     images = tuple(image.only() for image in cluster.stateless())
-    inputs = [
-        path
-        for image in images
-        for path in (paths.boot_digest(image), paths.root_image_digest(image), paths.proof(image))
-    ]
+    archs = tuple(image.arch for image in cluster.discoverers())
+    made = paths.boot_digest, paths.root_image_digest, paths.proof
+    inputs = [*(path(image) for image in images for path in made), *map(paths.discovery_digest, archs)]
     task = rule(
         "stage",
         doc="images and menus",
         run=publish,
-        args=(site, images, tuple(targets(site))),
+        args=(site, images, archs, tuple(targets(site))),
         inputs=[*inputs, paths.menu_manifest(), *targets(site)],
         outputs=[paths.manifest(site)],
         published=(paths.manifest(site), paths.under_destdir(site, "/")),

@@ -31,33 +31,64 @@ class Published:
     sha256: str
 
 
-def publish(site: Site, images: tuple[OsImage, ...], programs: tuple[Path, ...]) -> None:
-    """Stage images and menus, list them in `paths.manifest()`, and let go of images that nobody needs any more."""
+def publish(site: Site, images: tuple[OsImage, ...], discoveries: tuple[str, ...], programs: tuple[Path, ...]) -> None:
+    """Stage images and menus, list them in `paths.manifest()`, and let go of images that nobody needs any more.
+
+    `discoveries` are the architectures that have a discovery image.
+    """
     staged = [item for image in images for item in publish_image(site, image)]
+    staged += [item for arch in discoveries for item in publish_discovery(site, arch)]
     staged += publish_menus(site)
     root = paths.under_destdir(site, "/")
     staged += [Published(path=PurePosixPath(path.relative_to(root)), sha256=files.sha256(path)) for path in programs]
     remember(site)
     lines = [f"{item.sha256}  {item.path}\n" for item in sorted(staged, key=lambda item: str(item.path))]
     files.write_atomic(paths.manifest(site), "".join(lines))
-    collect_garbage(site, images, {str(item.path) for item in staged})
+    collect_garbage(site, homes(site, images, discoveries), {str(item.path) for item in staged})
 
 
 def publish_image(site: Site, image: OsImage) -> list[Published]:
     """Copy kernel, initrd and root image under their digests, and compare the bytes with them on the way."""
     boot = paths.boot_digest(image).read_text().strip()
     root = paths.root_image_digest(image).read_text().strip()
-    kernel, initrd = files.sha256(paths.kernel(image)), files.sha256(paths.initrd(image))
-    if hashlib.sha256(bytes.fromhex(kernel) + bytes.fromhex(initrd)).hexdigest() != boot:
-        message = f"kernel and initrd of {image.name} are not the pair that was built"
-        raise BootmillError(message, hint="somebody wrote into build/: doit clean initrd && doit")
-    folder = PurePosixPath("/tftpboot") / paths.boot_url_dir(image, boot)
-    wanted = [
-        (paths.kernel(image), folder / "kernel", kernel),
-        (paths.initrd(image), folder / "initrd.img", initrd),
-        (paths.root_image(image), paths.root_image_url_path(image, root), root),
-        (paths.root_image(image), PurePosixPath("/tftpboot") / paths.root_image_tftp_path(image, root), root),
-    ]
+    pair = checked_pair(image.name, paths.kernel(image), paths.initrd(image), boot)
+    places = (
+        paths.root_image_url_path(image, root),
+        PurePosixPath("/tftpboot") / paths.root_image_tftp_path(image, root),
+    )
+    wanted = [(paths.root_image(image), place, root) for place in places]
+    return copy(site, [*at(paths.boot_url_dir(image, boot), pair), *wanted])
+
+
+def publish_discovery(site: Site, arch: str) -> list[Published]:
+    """Copy kernel and initrd of an architecture's discovery image under their digest."""
+    boot = paths.discovery_digest(arch).read_text().strip()
+    pair = checked_pair(f"discovery-{arch}", paths.discovery_kernel(arch), paths.discovery_initrd(arch), boot)
+    return copy(site, at(paths.discovery_url_dir(arch, boot), pair))
+
+
+Pair = tuple[tuple[Path, str], tuple[Path, str]]  # the kernel with its sha256, the initrd with its
+
+
+def checked_pair(name: str, kernel: Path, initrd: Path, boot: str) -> Pair:
+    """Return kernel and initrd with their digests; `BootmillError` where they are not those that `boot` names."""
+    digests = files.sha256(kernel), files.sha256(initrd)
+    if hashlib.sha256(bytes.fromhex(digests[0]) + bytes.fromhex(digests[1])).hexdigest() != boot:
+        message = f"kernel and initrd of {name} are not the pair that was built"
+        task = "discovery" if name.startswith("discovery-") else "initrd"
+        raise BootmillError(message, hint=f"somebody wrote into build/: doit clean {task} && doit")
+    return (kernel, digests[0]), (initrd, digests[1])
+
+
+def at(folder: PurePosixPath, pair: Pair) -> list[tuple[Path, PurePosixPath, str]]:
+    """Return source, target and digest of a pair in a folder below the TFTP root."""
+    names = ("kernel", "initrd.img")
+    place = PurePosixPath("/tftpboot") / folder
+    return [(source, place / name, digest) for name, (source, digest) in zip(names, pair, strict=True)]
+
+
+def copy(site: Site, wanted: list[tuple[Path, PurePosixPath, str]]) -> list[Published]:
+    """Publish files: source, absolute target, digest."""
     for source, target, digest in wanted:
         files.publish(source, paths.under_destdir(site, str(target)), digest)
     return [Published(path=target.relative_to("/"), sha256=digest) for _, target, digest in wanted]
@@ -95,24 +126,28 @@ def remember(site: Site) -> None:
             os.utime(folder)
 
 
-def collect_garbage(site: Site, images: tuple[OsImage, ...], named: set[str]) -> None:
+def homes(site: Site, images: tuple[OsImage, ...], discoveries: tuple[str, ...]) -> list[Path]:
+    """Return the folders in which images lie under their digests."""
+    boot = [paths.tftpboot(site) / "boot" / name for name in (image.name for image in images)]
+    pairs = [paths.tftpboot(site) / paths.discovery_url_dir(arch, "x").parent for arch in discoveries]
+    roots = [paths.install(site) / "netboot" / image.os / image.arch / image.profile for image in images]
+    return [*boot, *pairs, *roots]
+
+
+def collect_garbage(site: Site, folders: list[Path], named: set[str]) -> None:
     """Remove images that no node can be fetching any more: neither of this generation, nor the newest of the others,
     nor younger than an hour.  Only folders that are named by a digest and hold nothing but our files are looked at.
     """
     keep = {PurePosixPath(path).parent for path in named}
     root = paths.under_destdir(site, "/")
-    for image in images:
-        for folder in (
-            paths.tftpboot(site) / "boot" / image.name,
-            paths.install(site) / "netboot" / image.os / image.arch / image.profile,
-        ):
-            for kind in (OUR_FILES[:2], OUR_FILES[2:]):  # boot pairs and root images have generations of their own
-                ours = [path for path in folder.glob("*") if is_generation(path, kind)]
-                others = [path for path in ours if PurePosixPath(path.relative_to(root)) not in keep]
-                others.sort(key=lambda path: path.stat().st_mtime)
-                for path in others[:-1]:
-                    if time.time() - path.stat().st_mtime > GRACE:
-                        files.remove_tree(path)
+    for folder in folders:
+        for kind in (OUR_FILES[:2], OUR_FILES[2:]):  # boot pairs and root images have generations of their own
+            ours = [path for path in folder.glob("*") if is_generation(path, kind)]
+            others = [path for path in ours if PurePosixPath(path.relative_to(root)) not in keep]
+            others.sort(key=lambda path: path.stat().st_mtime)
+            for path in others[:-1]:
+                if time.time() - path.stat().st_mtime > GRACE:
+                    files.remove_tree(path)
 
 
 def is_generation(path: Path, kind: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from tasks import paths
 from tasks.inventory.model import Cluster, Whole
 
 GOLDEN = Path(__file__).parent / "golden"
-BOOT, ROOT = "ab" * 32, "cd" * 32
+BOOT, ROOT, DISCOVERY = "ab" * 32, "cd" * 32, "ef" * 32
 
 
 @pytest.fixture
@@ -37,6 +37,9 @@ def scratch(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         paths.image_dir(image).mkdir(parents=True)
         paths.boot_digest(image).write_text(f"{BOOT}\n")
         paths.root_image_digest(image).write_text(f"{ROOT}\n")
+    for image in cluster.discoverers():
+        paths.discovery_dir(image.arch).mkdir(parents=True)
+        paths.discovery_digest(image.arch).write_text(f"{DISCOVERY}\n")
     return tmp_path
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tasks import configs, paths
-from tasks.configs.menus import write_menus
+from tasks.configs import menus
+from tasks.configs.menus import SITE_WIDE, write_menus
 from tasks.errors import BootmillError
 from tasks.inventory.model import BootState, Cluster, Console, Node, Whole
 
@@ -46,7 +47,7 @@ def test_the_sample_clusters_menus(cluster: Cluster, golden: Callable[[str, str]
         golden(f"menus/{name}.{language}", (FILES / file).read_text())
 
 
-@pytest.mark.parametrize("state", [BootState.SHELL, BootState.OFFLINE])
+@pytest.mark.parametrize("state", [BootState.DISCOVER, BootState.SHELL, BootState.OFFLINE])
 def test_the_menus_of_rarer_states(
     edited: Callable[..., Cluster], golden: Callable[[str, str], None], state: BootState
 ) -> None:
@@ -57,10 +58,59 @@ def test_the_menus_of_rarer_states(
 
 
 def test_the_menus_of_unknown_machines(cluster: Cluster, golden: Callable[[str, str], None]) -> None:
-    """A machine that is not in the inventory is told so and goes on to its disk."""
+    """A machine that is not in the inventory loads the discovery image, which tells the head node what it is."""
     write(cluster)
-    for name in ("pxelinux.cfg/default", "grub/grub.cfg", "grub/grub.cfg-local", "ipxe/boot.ipxe", "ipxe/default.ipxe"):
+    for name in SITE_WIDE:
         golden(f"menus/{name.replace('/', '.')}", (FILES / name).read_text())
+
+
+@pytest.mark.parametrize("lack", ["range", "image"])
+def test_unknown_machines_go_on_to_their_disk(cluster: Cluster, golden: Callable[[str, str], None], lack: str) -> None:
+    """Without a dynamic range, or without a netboot osimage to make a discovery image of, they are told so."""
+    network = replace(cluster.networks[0], dynamic_range=None)
+    nodes = tuple(replace(node, state=BootState.LOCAL) for node in cluster.nodes)
+    changes: dict[str, Any] = {
+        "range": {"networks": (network,)},
+        "image": {"osimages": (), "shards": (Whole(nodes),)},
+    }
+    write(replace(cluster, **changes[lack]))
+    for name in SITE_WIDE:
+        golden(f"menus/local.{name.replace('/', '.')}", (FILES / name).read_text())
+
+
+def test_each_processor_is_given_a_kernel_of_its_own(cluster: Cluster) -> None:
+    """GRUB and iPXE say for which processor they were made; PXELINUX is a PC's."""
+    arm = replace(cluster.osimages[0], name="debian12-aarch64-netboot-compute", arch="aarch64")
+    paths.discovery_dir("aarch64").mkdir(parents=True)
+    paths.discovery_digest("aarch64").write_text("12" * 32 + "\n")
+    write(replace(cluster, osimages=(*cluster.osimages, arm)))
+    folders = {"x86_64": f"boot/discovery-x86_64/{'ef' * 8}", "aarch64": f"boot/discovery-aarch64/{'12' * 8}"}
+    grub = (FILES / "grub/grub.cfg").read_text()
+    for processor, arch in (("x86_64", "x86_64"), ("i386", "x86_64"), ("arm64", "aarch64")):
+        block = grub.split(f'"$grub_cpu" = {processor} ')[1].split("fi")[0]
+        assert f"linux /{folders[arch]}/kernel " in block
+        assert f"initrd /{folders[arch]}/initrd.img\n" in block
+    ipxe = (FILES / "ipxe/default.ipxe").read_text()
+    assert "iseq ${buildarch} arm64 && goto aarch64 ||\n" in ipxe
+    assert f"kernel /tftpboot/{folders['aarch64']}/kernel " in ipxe.split(":aarch64\n")[1]
+    assert folders["aarch64"] not in (FILES / "pxelinux.cfg/default").read_text()
+
+
+@pytest.mark.parametrize(
+    ("osimage", "arch"),
+    [("debian12-aarch64-install-login", "aarch64"), ("debian12-x86_64-install-login", "x86_64"), (None, "x86_64")],
+)
+def test_a_node_discovers_by_a_kernel_of_its_architecture(
+    cluster: Cluster, edited: Callable[..., Cluster], osimage: str | None, arch: str
+) -> None:
+    """Its osimage says which; a node without one is taken for a PC where that can be."""
+    arm = replace(cluster.osimages[0], name="debian12-aarch64-netboot-compute", arch="aarch64")
+    paths.discovery_dir("aarch64").mkdir(parents=True)
+    paths.discovery_digest("aarch64").write_text("12" * 32 + "\n")
+    changed = edited("n01", state=BootState.DISCOVER, osimage=osimage)
+    text = menu(replace(changed, osimages=(arm, *cluster.osimages)), "pxelinux")
+    assert f"KERNEL boot/discovery-{arch}/" in text
+    assert " discover=http://10.1.0.1/bootmill/discover console=tty0 console=ttyS0,115200n8\n" in text
 
 
 @pytest.mark.parametrize("language", ["pxelinux", "grub", "ipxe"])
@@ -121,7 +171,10 @@ def test_pxelinux_speaks_on_the_consoles_that_it_knows(
     ("values", "sentence"),
     [
         ({"state": BootState.INSTALL}, "n01: nothing is built for the boot state install yet"),
-        ({"state": BootState.DISCOVER}, "n01: nothing is built for the boot state discover yet"),
+        (
+            {"state": BootState.DISCOVER, "osimage": "debian12-aarch64-install-compute"},
+            "n01: no discovery image: no netboot osimage is of aarch64 architecture",
+        ),
         ({"osimage": None}, "n01: the boot state netboot needs an osimage"),
         ({"osimage": "debian12-x86_64-install-compute"}, "n01: debian12-x86_64-install-compute is not an osimage"),
         ({"kernel_args": ("#quiet",)}, "n01: the kernel argument '#quiet' begins a comment"),
@@ -177,6 +230,36 @@ def test_only_what_changed_is_written(cluster: Cluster, edited: Callable[..., Cl
     after = inodes()
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {*paths.menu_names(cluster.node("n01")).values(), "manifest.sha256"}
+
+
+def test_a_new_discovery_image_is_written_where_it_is_named(edited: Callable[..., Cluster]) -> None:
+    """Its digest changes the menus of unknown machines and of nodes that are to discover, and no others."""
+    changed = edited("n01", state=BootState.DISCOVER)
+    write(changed)
+    before = inodes()
+    paths.discovery_digest("x86_64").write_text("12" * 32 + "\n")
+    write(changed)
+    after = inodes()
+    assert {name for name in after if after[name] != before.get(name)} == {
+        *paths.menu_names(changed.node("n01")).values(),
+        *("pxelinux.cfg/default", "grub/grub.cfg", "ipxe/default.ipxe", "manifest.sha256"),
+    }
+    assert f"discovery-x86_64/{'12' * 8}/" in (FILES / "pxelinux.cfg/01-00-18-8b-f8-e3-58").read_text()
+
+
+def test_no_slice_without_discovery_is_rendered_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, edited: Callable[..., Cluster]
+) -> None:
+    """Where no node is to discover, a new discovery image renders no node's menu."""
+    write(cluster)
+    paths.discovery_digest("x86_64").write_text("12" * 32 + "\n")
+
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(menus, "menu_rows", fail)
+    write(cluster)
+    assert f"discovery-x86_64/{'12' * 8}/" in (FILES / "pxelinux.cfg/default").read_text()
 
 
 def test_nothing_is_written_twice(cluster: Cluster) -> None:

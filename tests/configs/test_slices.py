@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks import configs
+from tasks import configs, paths
 from tasks.actions import TaskDict
 from tasks.inventory.model import BootState, Cluster, Firmware, Whole
 
@@ -82,10 +82,15 @@ def test_an_edited_site_touches_its_files_alone(cluster: Cluster, values: dict[s
     assert touched(cluster, replace(cluster, site=replace(cluster.site, **values))) == expected
 
 
-def test_a_dynamic_range_is_dhcpds_alone(cluster: Cluster) -> None:
-    """A moved dynamic range does not touch a zone."""
-    network = replace(cluster.networks[0], dynamic_range=None)
-    assert touched(cluster, replace(cluster, networks=(network,))) == DHCP
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [((IPv4Address("10.1.0.210"), IPv4Address("10.1.0.220")), DHCP), (None, {*DHCP, "menus"})],
+    ids=["moved", "gone"],
+)
+def test_a_dynamic_range_is_dhcpds(cluster: Cluster, ends: Any, expected: set[str]) -> None:
+    """A moved dynamic range touches no zone; without one there are no unknown machines for whom there was a menu."""
+    network = replace(cluster.networks[0], dynamic_range=ends)
+    assert touched(cluster, replace(cluster, networks=(network,))) == expected
 
 
 def test_images_reach_the_menus_by_their_digests(cluster: Cluster, edited: Callable[..., Cluster]) -> None:
@@ -94,6 +99,9 @@ def test_images_reach_the_menus_by_their_digests(cluster: Cluster, edited: Calla
     def images(cluster: Cluster) -> list[str]:
         return [name for name in configs.boot_menus(cluster)["file_dep"] if name.endswith(".sha256")]
 
-    assert len(images(cluster)) == 2
+    assert len(images(cluster)) == 3
     nodes = tuple(replace(node, state=BootState.LOCAL) for node in cluster.nodes)
-    assert images(replace(cluster, shards=(Whole(nodes),))) == []
+    local = replace(cluster, shards=(Whole(nodes),))
+    assert images(local) == [str(paths.discovery_digest("x86_64"))]
+    rangeless = replace(cluster.networks[0], dynamic_range=None)
+    assert images(replace(local, networks=(rangeless,))) == []

@@ -79,7 +79,8 @@ def test_all_nodes_that_cannot_be_switched_are_told_at_once(tmp_path: Path) -> N
     [
         (["bare", "netboot"], "bare: cannot netboot: its MAC is not known"),
         (["bare", "shell"], "bare: cannot shell: its MAC is not known"),
-        (["n01", "discover"], "n01: cannot discover: this version makes no boot files for that state"),
+        (["bare", "discover"], "bare: cannot discover: its MAC is not known"),
+        (["arm", "discover"], "arm: cannot discover: no netboot osimage is of aarch64 architecture"),
         (["kvm1", "netboot"], "install-compute is no netboot image"),
         (["n01", "install"], "n01: cannot install: this version makes no boot files for that state"),
         (["mgt", "local"], "mgt: is the head node"),
@@ -93,7 +94,7 @@ def test_a_state_that_a_node_cannot_have_is_refused(tmp_path: Path, words: list[
         plan.nodeset(words, cluster(tmp_path))
 
 
-@pytest.mark.parametrize("words", [["bare", "local"], ["n01", "shell"], ["all", "stat"]])
+@pytest.mark.parametrize("words", [["bare", "local"], ["n01", "shell"], ["n01,kvm1", "discover"], ["all", "stat"]])
 def test_a_state_that_a_node_can_have_is_accepted(tmp_path: Path, words: list[str]) -> None:
     """What a state does not need is not asked for."""
     assert plan.nodeset(words, cluster(tmp_path)).word == words[1]

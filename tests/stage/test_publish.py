@@ -48,7 +48,7 @@ def staged() -> dict[str, str]:
 
 def go() -> None:
     """Stage."""
-    publish(SITE, (IMAGE,), ())
+    publish(SITE, (IMAGE,), (), ())
 
 
 def test_everything_is_in_the_manifest() -> None:
@@ -176,3 +176,19 @@ def test_missing_boot_programs_are_named_all_at_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(programs, "PROGRAMS", {"a": ("/nowhere/a", "pkg-a"), "b": ("/nowhere/b", "pkg-b")})
     with pytest.raises(MissingToolError, match=r"(?s)/nowhere/a, /nowhere/b.*apt-get install pkg-a pkg-b"):
         programs.publish_nbp(SITE)
+
+
+def test_a_discovery_image_is_published_under_its_digest() -> None:
+    """Kernel and initrd of each architecture, as a pair; the generation before stays, what is no pair is refused."""
+    for path in (paths.discovery_kernel("x86_64"), paths.discovery_initrd("x86_64")):
+        files.write_atomic(path, "look")
+    digest = files.sha256(paths.discovery_kernel("x86_64"))
+    pair = hashlib.sha256(bytes.fromhex(digest) * 2).hexdigest()
+    files.write_atomic(paths.discovery_digest("x86_64"), f"{pair}\n")
+    publish(SITE, (IMAGE,), ("x86_64",), ())
+    folder = f"tftpboot/boot/discovery-x86_64/{pair[:16]}"
+    assert {f"{folder}/kernel", f"{folder}/initrd.img"} <= set(staged())
+    assert f"{digest}  {folder}/kernel" in paths.manifest(SITE).read_text().splitlines()
+    files.write_atomic(paths.discovery_initrd("x86_64"), "other")
+    with pytest.raises(BootmillError, match=r"(?s)discovery-x86_64 are not the pair.*doit clean discovery"):
+        publish(SITE, (IMAGE,), ("x86_64",), ())
