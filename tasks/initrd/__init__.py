@@ -1,7 +1,7 @@
 """Step 5: root tree → first stage, and the proof that it boots.
 
 rootimg/ ─ closure (busybox, its loader, its libraries) ┐
-         ─ modules (drivers, dependencies, firmware)    ┼ collect ─▶ initrd.gz + kernel ─ prove ─▶ report
+         ─ modules (drivers, dependencies, firmware)    ┼ collect ─▶ initrd.img + kernel ─ prove ─▶ report
 templates/init ─────────────────────────────────────────┘
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tasks import paths
-from tasks.actions import TaskDict, rule
+from tasks.actions import TaskDict, command, rule
+from tasks.initrd import options
 
 if TYPE_CHECKING:
     from tasks.inventory.model import Cluster
@@ -22,26 +23,37 @@ def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     from tasks.initrd.collect import build_initrd
 
     for image in cluster.stateless():
-        yield rule(
-            image.name,
-            doc=f"build the initrd of {image.name}",
-            run=build_initrd,
-            args=(image.only("drivers", "kernel"),),
-            inputs=[paths.rootimg_manifest(image)],
-            outputs=[paths.initrd(image), paths.kernel(image), paths.boot_digest(image)],
-        )
+        doc, args = f"build the initrd of {image.name}", (image.only("compression", "drivers", "kernel"),)
+        made = [path(image) for path in (paths.initrd, paths.kernel, paths.boot_digest, paths.initrd_parts)]
+        tree = [paths.rootimg_manifest(image)]
+        yield rule(image.name, doc=doc, run=build_initrd, args=args, inputs=tree, outputs=made)
+
+
+def discovery_tasks(cluster: Cluster) -> Iterator[TaskDict]:
+    """Yield a task for each architecture: the image that machines boot which we do not know."""
+    from tasks.initrd.discovery import build_discovery, inputs, outputs
+
+    for image in cluster.discoverers():
+        doc, args = f"build the discovery image of {image.arch}", (image.only("kernel", "compression"),)
+        yield rule(image.arch, doc=doc, run=build_discovery, args=args, inputs=inputs(image), outputs=outputs(image))
 
 
 def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: the static boot proof."""
-    from tasks.initrd.prove import prove_image
+    from tasks.initrd.proof.machines import by_image
+    from tasks.initrd.proof.prove import inputs, outputs, prove_image
 
+    nodes = by_image(cluster)
     for image in cluster.stateless():
-        yield rule(
-            image.name,
-            doc=f"prove that {image.name} will boot",
-            run=prove_image,
-            args=(image.only("drivers", "kernel"),),
-            inputs=[paths.initrd(image), paths.kernel(image), paths.root_image(image), paths.rootimg_manifest(image)],
-            outputs=[paths.proof(image)],
-        )
+        args = (image.only("drivers", "kernel", "kernel_args", "waive"), nodes.get(image.name, ()))
+        yield rule(image.name, doc="", run=prove_image, args=args, inputs=inputs(image), outputs=outputs(image))
+
+
+def examination(cluster: Cluster) -> TaskDict:
+    """Return the command that says, of nodes or of any kernel and initrd, whether they would boot."""
+    return command("tasks.initrd.proof.examine:examine_words", args=(cluster,), options=options.EXAMINE)
+
+
+def reparation(cluster: Cluster) -> TaskDict:
+    """Return the command that adds to any initrd what it lacks."""
+    return command("tasks.initrd.repair:repair_words", args=(cluster,), options=options.REPAIR)

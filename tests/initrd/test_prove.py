@@ -1,172 +1,203 @@
-"""The boot proof sees on the head node what the kernel would say at night.
+"""The proof of what is built: which nodes would boot it, what is reported, what is refused."""
 
-Each case takes a good initrd, breaks one thing, and must be told; the good one must pass.
-"""
-
-import re
-import stat
-import struct
-from collections.abc import Callable
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks import cpio, gzipped
-from tasks.initrd import prove
-from tasks.initrd.closure import closure
-from tasks.initrd.prove import Grade
-from tasks.initrd.sysroot import DiskTree
+from tasks import initrd, paths, stage
+from tasks.errors import BootmillError
+from tasks.initrd.proof import machines, prove
+from tasks.initrd.proof.machines import Alike, Shape
+from tasks.inventory.model import BootState, Cluster, Console, Node, OsImage, Whole
+from tests import samples
+from tests.initrd import kernels
+from tests.initrd.proofs import CONFIG, DRIVERS, Breakage, archive, broken, drop, root_tree
 
-VERSION = "6.1.0-1-amd64"
-Tree = dict[str, cpio.Entry]
-
-
-def kernel(version: str = VERSION) -> bytes:
-    """Return the first kilobyte of an x86 kernel as the boot protocol lays it out."""
-    image = bytearray(1024)
-    image[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", image, 0x20E, 0x100)
-    image[0x300 : 0x300 + len(version) + 4] = f"{version} (x)".encode()
-    return bytes(image)
+IMAGE = samples.IMAGE
+NAMES = ("n01", "n02", "n10")
 
 
-def good() -> Tree:
-    """Return this machine's busybox with its closure, an init, the mount points and one module."""
-    found = closure(DiskTree(Path("/")), ("/bin/busybox",))
-    host = DiskTree(Path("/"))
-    entries = [cpio.regular(path, host.read(path), 0o755) for path in found.files]
-    entries += [cpio.symlink(path, target) for path, target in found.links.items()]
-    entries += [cpio.directory(name) for name in ("dev", "proc", "sys", "run", "newroot")]
-    entries.append(cpio.regular("init", b"#!/bin/busybox sh\n", 0o755))
-    entries.append(cpio.regular(f"usr/lib/modules/{VERSION}/tg3.ko", b"ELF\0firmware=tigon/tg3.bin\0"))
-    entries.append(cpio.regular("usr/lib/firmware/tigon/tg3.bin", b"x"))
-    return {entry.name: entry for entry in cpio.with_parents(entries)}
+def write(image: OsImage, *breakages: Breakage) -> None:
+    """Write an osimage as it would have been built, with breakages in its first stage."""
+    tree = paths.rootimg_tree(image)
+    (tree / "boot").mkdir(parents=True, exist_ok=True)
+    (tree / f"boot/config-{kernels.VERSION}").write_text(CONFIG)
+    paths.kernel(image).write_bytes(kernels.bzimage())
+    paths.initrd(image).write_bytes(gzip.compress(archive(broken(*breakages).values())))
+    packed = gzip.compress(archive(root_tree().values()))
+    paths.root_image(image).write_bytes(packed)
+    paths.root_image_digest(image).write_text(f"{hashlib.sha256(packed).hexdigest()}\n")
+    paths.rootimg_manifest(image).write_text('{"source_date": 1}\n')
 
 
-def findings(tree: Tree, image: bytes | None = None, drivers: tuple[str, ...] = ("tg3",)) -> list[prove.Finding]:
-    """Return what the proof finds in a tree."""
-    packed = b"".join(gzipped.compress(cpio.write(tree.values())))
-    return prove.examine(packed, image or kernel(), drivers)
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OsImage:
+    """Stand in a checkout where the sample osimage is built; return it."""
+    monkeypatch.chdir(tmp_path)
+    write(IMAGE)
+    return IMAGE
 
 
-def drop(pattern: str) -> Callable[[Tree], None]:
-    """Return a break that removes the entries that match."""
-
-    def breakage(tree: Tree) -> None:
-        for name in [name for name in tree if re.search(pattern, name)]:
-            del tree[name]
-
-    return breakage
-
-
-def change(name: str, **what: object) -> Callable[[Tree], None]:
-    """Return a break that changes one entry."""
-
-    def breakage(tree: Tree) -> None:
-        real = next(key for key in tree if re.fullmatch(name, key))
-        tree[real] = replace(tree[real], **what)  # type: ignore[arg-type]
-
-    return breakage
+def nodes(*drivers: str | None, names: Sequence[str] = NAMES, **attributes: object) -> tuple[Alike, ...]:
+    """Return shapes with these drivers, a node of each."""
+    made = [
+        samples.node(name, ip=f"10.1.0.{number}", mac=f"02:00:00:00:00:{number:02x}", driver=driver, **attributes)
+        for number, (name, driver) in enumerate(zip(names, drivers, strict=False), 1)
+    ]
+    return tuple((machines.shape(node), (node.name,)) for node in made)
 
 
-def test_a_good_initrd_passes() -> None:
-    """Nothing is found where nothing is wrong: a proof that always complains is switched off."""
-    assert findings(good()) == []
-
-
-@pytest.mark.parametrize(
-    ("breakage", "sentence"),
-    [
-        (drop(r"^init$"), "there is no /init"),
-        (change("init", mode=stat.S_IFREG | 0o644), "/init is not executable"),
-        (change("init", body=b"#!/bin/busybox sh\r\n"), "/init has DOS line ends"),
-        (change("init", body=b"!/sbin/busybox.anaconda sh\n"), "neither a script nor an ELF file"),
-        (change("init", body=b"#!/bin/nosuch\n"), "the interpreter of /init, /bin/nosuch"),
-        (drop(r"busybox$"), "the interpreter of /init, /bin/busybox"),
-        (drop(r"x86_64-linux-gnu/ld-linux"), "ELF interpreter of"),
-        (drop(r"libc\.so"), r"libc.so.6 (needed by"),
-        (drop(r"libresolv"), r"libresolv.so.2 (needed by"),
-        (change(r".*/ld-linux.*", mode=stat.S_IFREG | 0o644), "is not executable: programs could not start"),
-        (change(r".*libc\.so\.6", body=b"\x7fELF"), "libc.so.6"),
-        (drop(r"^newroot$"), "no folder /newroot"),
-        (drop(r"^proc$"), "no folder /proc"),
-    ],
-)
-def test_what_would_panic_is_an_error(breakage: Callable[[Tree], None], sentence: str) -> None:
-    """Each cause of a panic is found, named, and graded an error."""
-    tree = good()
-    breakage(tree)
-    errors = [finding.text for finding in findings(tree) if finding.grade is Grade.ERROR]
-    assert any(sentence in text for text in errors), errors
-
-
-def test_a_module_of_another_kernel() -> None:
-    """A module that the kernel would refuse is an error."""
-    errors = [finding.text for finding in findings(good(), kernel("6.1.0-2-amd64"))]
-    assert any("is for another kernel than 6.1.0-2-amd64" in text for text in errors)
-
-
-def test_missing_firmware_is_a_warning() -> None:
-    """What only some machines need is told, and does not stop those that do not need it."""
-    tree = good()
-    drop(r"firmware/tigon")(tree)
-    found = findings(tree)
-    assert {finding.grade for finding in found} == {Grade.WARNING}
-    assert [finding.text for finding in found] == [
-        "tg3 may ask for firmware that the image does not have: tigon/tg3.bin"
+def test_nodes_that_boot(built: OsImage) -> None:
+    """The report says so, for people and for programs, and the sample set is silent."""
+    prove.prove_image(built, nodes("virtio_net", "bnx2"))
+    assert paths.proof(built).read_text().splitlines()[0] == f"{built.name}: boots as far as can be known"
+    found = json.loads(paths.proof_document(built).read_text())
+    assert (found["boots"], found["refused"]) == (True, False)
+    assert found["images"][0]["verdicts"] == [
+        {"nodes": ["n01", "n02"], "boots": True, "refused": False, "message": "boots", "findings": []}
     ]
 
 
-def test_a_missing_driver_is_an_error() -> None:
-    """A node whose NIC has no driver would end at `no network interface`."""
-    errors = [each.text for each in findings(good(), drivers=("tg3", "bnx2")) if each.grade is Grade.ERROR]
-    assert errors == ["driver bnx2 is not in the initrd"]
+def test_nodes_that_do_not(built: OsImage) -> None:
+    """Who would not boot, why, and what to do: in the error, and in both reports, which are written all the same."""
+    with pytest.raises(BootmillError) as error:
+        prove.prove_image(built, nodes("virtio_net", "e1000", "e1000"))
+    assert "n[02,10] would not boot" in str(error.value)
+    assert "e1000, the driver of the NIC that boots, is not in the initrd" in str(error.value)
+    assert "add e1000 to `drivers` of debian12-x86_64-netboot-compute in inventory/osimages.yaml" in str(error.value)
+    text = paths.proof(built).read_text()
+    assert "  n01: boots\n" in text
+    assert "  n[02,10]: init stops: no network interface\n    error E12: " in text
+    verdicts = json.loads(paths.proof_document(built).read_text())["images"][0]["verdicts"]
+    assert [(each["nodes"], each["boots"]) for each in verdicts] == [(["n01"], True), (["n02", "n10"], False)]
+    assert verdicts[1]["findings"][0]["predicted"] == "init stops: no network interface"
 
 
-def test_a_cut_down_busybox_is_an_error() -> None:
-    """An applet that init calls and busybox lacks is named."""
-    tree = good()
-    real = next(name for name in tree if name.endswith("bin/busybox"))
-    tree[real] = replace(tree[real], body=tree[real].read().replace(b"\0switch_root\0", b"\0switch_rood\0"))
-    assert "busybox has no switch_root: init could not go on" in [finding.text for finding in findings(tree)]
+def test_all_errors_at_once(built: OsImage) -> None:
+    """One run tells of every mistake."""
+    write(built, drop("newroot", "proc", f"{DRIVERS}/net/tg3.ko"))
+    with pytest.raises(BootmillError) as error:
+        prove.prove_image(built, nodes("virtio_net"))
+    assert all(words in str(error.value) for words in ("/newroot", "/proc", "tg3.ko"))
 
 
-def root_image(**changes: object) -> bytes:
-    """Return a packed root image whose /sbin/init is busybox, with one entry changed."""
-    tree = good()
-    real = next(name for name in tree if name.endswith("bin/busybox"))
-    init = cpio.regular("usr/sbin/init", tree[real].read(), 0o755)
-    entries = {**tree, "sbin": cpio.symlink("sbin", "usr/sbin"), "usr/sbin/init": replace(init, **changes)}  # type: ignore[arg-type]
-    return b"".join(gzipped.compress(cpio.write(cpio.with_parents(entries.values()))))
+def test_a_waived_rule(built: OsImage) -> None:
+    """An osimage may waive a rule by name; the report says that it was."""
+    prove.prove_image(replace(built, waive=("E12",)), nodes("e1000"))
+    assert "waived E12" in paths.proof(built).read_text()
+    with pytest.raises(BootmillError, match=r"waive: \[E12\]"):
+        prove.prove_image(replace(built, waive=("E13",)), nodes("e1000"))
+
+
+def test_an_image_that_nobody_boots(built: OsImage) -> None:
+    """It is judged by itself."""
+    prove.prove_image(built, ())
+    assert "note: no node boots it" in paths.proof(built).read_text()
+    write(built, drop("init"))
+    with pytest.raises(BootmillError, match="would not boot"):
+        prove.prove_image(built, ())
+
+
+def test_a_node_whose_card_is_not_known(built: OsImage) -> None:
+    """It is a note, no error."""
+    prove.prove_image(built, nodes(None, "virtio_net"))
+    assert "note: nobody says by which NIC n01 boot" in paths.proof(built).read_text()
+
+
+def test_what_is_not_built_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence, no traceback."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BootmillError, match="is not there"):
+        prove.proved(IMAGE, ())
+
+
+def test_a_kernel_argument_of_one_node(built: OsImage) -> None:
+    """What a node adds to the command line counts for it alone."""
+    wrong = nodes("virtio_net", names=("n10",), kernel_args=["rdinit=/nothing"])
+    with pytest.raises(BootmillError, match=r"n10: .*Unable to mount root fs"):
+        prove.prove_image(built, (*nodes("virtio_net"), *wrong))
+
+
+# -- who is alike ----------------------------------------------------------------------------------------------------
+
+
+def sample_node(name: str, **changes: object) -> Node:
+    """Return a node that boots the sample osimage."""
+    node = samples.node(name, ip="10.1.0.1", mac="02:00:00:00:00:01", osimage=IMAGE.name, state="netboot")
+    return replace(node, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("packed", "sentence"),
+    ("changes", "alike"),
     [
-        (lambda: root_image(), None),
-        (lambda: root_image(name="usr/sbin/else"), "the root image has no /sbin/init"),
-        (lambda: root_image(mode=stat.S_IFREG | 0o644), "is not executable"),
-        (lambda: root_image(body=b"\x7fELF"), "missing in the root image: /sbin/init"),
-        (lambda: root_image()[:-20], "the root image cannot be unpacked"),
+        ({}, True),
+        ({"mac": "02:00:00:00:00:99"}, True),
+        ({"groups": ("other",)}, True),
+        ({"memory": 64}, False),
+        ({"driver": "tg3"}, False),
+        ({"console": Console(port=1, speed=9600)}, False),
+        ({"kernel_args": ("quiet",)}, False),
+        ({"state": BootState.SHELL}, False),
     ],
 )
-def test_what_comes_after_the_hand_over(packed: Callable[[], bytes], sentence: str | None) -> None:
-    """The packed root image is looked at as the first stage will find it: an exclusion that takes init is an error."""
-    texts = [finding.text for finding in prove.examine_root(packed())]
-    assert texts == [] if sentence is None else any(sentence in text for text in texts)
+def test_nodes_that_are_alike(changes: dict[str, object], alike: bool) -> None:
+    """What does not count for a boot does not part nodes, and proves nothing again."""
+    found = machines.shapes_in([sample_node("n01", memory=512), sample_node("n02", **{"memory": 512, **changes})])
+    assert len(found) == (1 if alike else 2)
 
 
-def test_a_file_before_its_folder() -> None:
-    """The kernel drops such a file without a word; the proof does not."""
-    tree = good()
-    swapped = dict(sorted(tree.items(), key=lambda item: item[0] == "usr"))
-    raw = b"".join(piece for number, entry in enumerate(swapped.values(), 1) for piece in cpio.member(entry, number, 1))
-    found = prove.examine(b"".join(gzipped.compress([raw])), kernel(), ())
-    assert any("comes before its folder" in finding.text for finding in found)
+@pytest.mark.parametrize("changes", [{"mac": None}, {"osimage": None}, {"state": BootState.LOCAL}])
+def test_nodes_that_boot_nothing(changes: dict[str, object]) -> None:
+    """Who fetches no image is not judged."""
+    assert machines.shapes_in([sample_node("n01", **changes)]) == ()
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08" + bytes(20)])
-def test_what_cannot_be_unpacked(data: bytes) -> None:
-    """Damage is one finding, not an exception."""
-    assert len([finding for finding in prove.examine(data, kernel(), ()) if finding.grade is Grade.ERROR]) >= 1
+def test_a_virtual_machine_has_the_card_of_its_hypervisor(cluster: Cluster) -> None:
+    """Its driver need not be said."""
+    node = replace(cluster.node("kvm1"), driver=None, nic="e1000")
+    assert machines.shape(node).driver == "e1000"
+    assert machines.shape(replace(node, vm=None)).driver is None
+
+
+def test_the_proof_depends_on_what_counts(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed memory proves again, a changed MAC does not; only the osimage's own nodes count."""
+    monkeypatch.chdir(tmp_path)
+
+    def digest(**changes: object) -> str:
+        found = tuple(replace(node, **changes) if node.name == "n01" else node for node in cluster.nodes)  # type: ignore[arg-type]
+        tasks = initrd.prove_tasks(replace(cluster, shards=(Whole(found),)))
+        return str(next(iter(tasks))["uptodate"][0][1][1])
+
+    assert digest() == digest(mac="02:00:00:00:00:99") == digest(port=None)
+    assert len({digest(), digest(memory=512), digest(kernel_args=("quiet",)), digest(driver="bnx2")}) == 4
+
+
+def test_stage_waits_for_the_proof(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not prove is not staged: the reports are inputs of `stage`."""
+    monkeypatch.chdir(tmp_path)
+    reports = {str(paths.proof(image)) for image in cluster.stateless()}
+    assert reports <= set(stage.stage(cluster)["file_dep"])
+    made = {target for task in initrd.prove_tasks(cluster) for target in task["targets"]}
+    assert reports <= made
+
+
+def test_many_nodes_are_judged_as_few(built: OsImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand nodes of three shapes ask each rule about three machines, not about ten thousand."""
+    asked: list[object] = []
+    shapes = [shape for shape, _ in nodes("virtio_net", "bnx2", "e1000")]
+    many = tuple((shape, tuple(f"n{index}x{number}" for number in range(3333))) for index, shape in enumerate(shapes))
+    real = machines.machine
+
+    def counted(shape: Shape, image: OsImage) -> object:
+        asked.append(shape)
+        return real(shape, image)
+
+    monkeypatch.setattr(prove, "machine", counted)
+    found = prove.proved(built, many)
+    assert len(asked) == 3
+    assert sum(len(each.nodes) for each in found.judged) == 9999

@@ -1,0 +1,1 @@
+"""Kernel images, their configuration, their modules, and the firmware that these ask for."""
