@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from tasks.inventory.model import Node
 
-ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f\x7f]")
+ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|[\x00-\x08\x0b-\x1f\x7f]")
 # Never matches a kernel command line: `panic=1` is not a panic.
 FATAL = re.compile(
     r"Kernel panic - not syncing|No working init found|error while loading shared libraries|end Kernel panic"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import cpio, gzipped, paths, run
+from tasks import compression, cpio, paths, run
 from tasks.inventory.model import Cluster, OsImage
 from tests.lab.conftest import laboratory_processes, missing
 
@@ -102,8 +102,8 @@ def test_kernel_agrees_with_the_proof(
     """An initrd without its interpreter is the panic of the diary; without a library init dies; whole, it starts."""
     image = next(each for each in cluster.osimages if each.method == "netboot")
     packed = tmp_path / "initrd.img"
-    entries = list(cpio.read(gzipped.decompress((built / paths.initrd(image)).read_bytes())))
-    packed.write_bytes(b"".join(gzipped.compress(cpio.write(change(entries)))))
+    entries = list(cpio.read(compression.decompress((built / paths.initrd(image)).read_bytes())))
+    packed.write_bytes(b"".join(compression.compress(cpio.write(change(entries)))))
     assert re.search(words, console_of(built, image, packed)), change.__doc__
 
 
