@@ -85,13 +85,13 @@ def collect(
     programs: tuple[str, ...],
     own_entries: Iterable[cpio.Entry],
     *,
-    at_once: tuple[str, ...] = (),
+    at_once: tuple[str, ...] | None = None,
 ) -> tuple[Part, ...]:
     """Return all parts of a first stage in the archive's order; `BootmillError` where it would not be complete.
 
     `tree`: where everything but the own entries comes from.  `version`: of the kernel, whose modules are taken.
     `drivers`: as osimages name them (modules, aliases, classes); those in `at_once` are listed for init in
-    /etc/bootmill/drivers with all that they need, in loading order; modprobe finds the others.
+    /etc/bootmill/drivers with all that they need, in loading order; modprobe finds the others.  None: no such list.
     `programs`: absolute paths; those that are missing, and all that they lack, are named in one error.
     """
     given = [Part(entry=entry, why="part of the first stage") for entry in own_entries]
@@ -136,7 +136,9 @@ def program_parts(tree: Sysroot, programs: tuple[str, ...]) -> Iterator[Part]:
         yield Part(entry=cpio.directory(path), why=why)
 
 
-def driver_parts(tree: Sysroot, version: str, drivers: tuple[str, ...], at_once: tuple[str, ...]) -> Iterator[Part]:
+def driver_parts(
+    tree: Sysroot, version: str, drivers: tuple[str, ...], at_once: tuple[str, ...] | None
+) -> Iterator[Part]:
     """Yield the modules that drivers need, unpacked, their firmware, and the tables by which modprobe finds them."""
     known = modules.kernel_modules(tree, version)
     found = known.closure(drivers)
@@ -144,8 +146,9 @@ def driver_parts(tree: Sysroot, version: str, drivers: tuple[str, ...], at_once:
         yield Part(entry=cpio.regular(module.path, module.content), why=f"module, {module.why}")
     for blob in firmware.for_initrd(tree, version, found, config_of(tree, version)).blobs:
         yield Part(entry=cpio.regular(blob.path, blob.content), why=blob.why)
-    order = "".join(f"{module.path}\n" for module in known.closure(at_once))
-    yield Part(entry=cpio.regular(DRIVERS, order.encode()), why="the drivers that init loads at once")
+    if at_once is not None:
+        order = "".join(f"{module.path}\n" for module in known.closure(at_once))
+        yield Part(entry=cpio.regular(DRIVERS, order.encode()), why="the drivers that init loads at once")
     for name, lines in tables(known, found):
         yield Part(entry=cpio.regular(name, cpio.raw(lines)), why="modprobe reads it")
     yield Part(entry=cpio.symlink(MODPROBE, "/bin/busybox"), why="the kernel asks it for modules")

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from tasks import paths
+from tasks.initrd.proof import proof
 from tasks.lab import direct
 from tasks.lab.direct import Bare, End, Watch
 from tasks.nodes.discovered import parse
@@ -107,3 +108,10 @@ def test_an_unknown_machine_reports_and_reboots_into_its_menu(built: Path, tmp_p
     assert 400 <= found.memory <= 512
     assert [(each.name, each.size, each.serial) for each in found.disks] == [("vda", 64, "DISK07")]
     assert [(each.link, each.driver, each.pci != "") for each in found.nics] == [(True, "virtio_net", True)]
+
+
+def test_the_proof_judges_it_as_booting(built: Path) -> None:
+    """The discovery pair is no osimage's first stage: it needs no image to fetch, and nothing else is missing."""
+    kernel, initrd = built / paths.discovery_kernel("x86_64"), built / paths.discovery_initrd("x86_64")
+    found = proof.judge(kernel, initrd, "console=ttyS0", 1024)
+    assert found.boots, found

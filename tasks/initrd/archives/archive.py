@@ -11,7 +11,7 @@ from tasks.initrd.archives.segments import Segment, split
 from tasks.initrd.loader.sysroot import KERNEL_ROOT, ArchiveTree
 
 PAGE = 4096
-OURS = "etc/bootmill/"  # a folder in every first stage of ours
+OURS = "etc/bootmill/"  # a folder in the first stage of every osimage
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Archive:
 
     @cached_property
     def ours(self) -> bool:
-        """Whether this is a first stage that we made, be it damaged: what our init needs is known."""
+        """Whether this is an osimage's first stage that we made, be it damaged: what its init needs is known."""
         return any(f"{entry.name}/".startswith(OURS) for entry in self.entries)
 
     @cached_property
