@@ -60,7 +60,7 @@ EDITS = {
     "a driver": Edit(
         file="inventory/osimages.yaml",
         old="[tg3, bnx2, e1000, virtio_net]",
-        new="[bnx2, e1000, virtio_net]",
+        new="[tg3, bnx2, virtio_net]",
         made=PUBLISHING | {f"initrd:{IMAGE}", f"prove:{IMAGE}"},
     ),
     "a line of Python of the initrd step": Edit(
@@ -130,6 +130,17 @@ def test_an_edit_makes_exactly_what_depends_on_it(name: str, restored: Checkout)
     done = restored.report()
     assert done.code == 0, done.text
     assert artefacts(done) == edit.made
+
+
+def test_a_driver_that_nodes_need_is_missed_before_power_on(restored: Checkout) -> None:
+    """Without tg3 the PE 860 would have no network: the proof names them, and what nodes fetch stays as it was."""
+    manifest = (restored.root / "build/tftpboot/manifest.sha256").read_bytes()
+    restored.edit("inventory/osimages.yaml", "[tg3, bnx2, e1000, virtio_net]", "[bnx2, e1000, virtio_net]")
+    done = restored.doit()
+    assert done.code == 1
+    assert "n[01-04] would not boot" in done.text
+    assert "E12" in done.text
+    assert (restored.root / "build/tftpboot/manifest.sha256").read_bytes() == manifest
 
 
 def test_a_package_makes_medium_tree_and_image(restored: Checkout) -> None:

@@ -26,7 +26,8 @@ def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
         doc, args = f"build the initrd of {image.name}", (image.only("compression", "drivers", "kernel"),)
         made = [path(image) for path in (paths.initrd, paths.kernel, paths.boot_digest, paths.initrd_parts)]
         tree = [paths.rootimg_manifest(image)]
-        yield rule(image.name, doc=doc, run=build_initrd, args=args, inputs=tree, outputs=made)
+        salt = paths.root_image(image).name  # its suffix says which unpacker has to be in the initrd
+        yield rule(image.name, doc=doc, run=build_initrd, args=args, inputs=tree, outputs=made, salt=salt)
 
 
 def discovery_tasks(cluster: Cluster) -> Iterator[TaskDict]:

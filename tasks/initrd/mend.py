@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from tasks import cpio
+from tasks.errors import UntrustedInputError
 from tasks.initrd.kernel import firmware, modules
+from tasks.initrd.kernel.modindex import modules_folder
 from tasks.initrd.loader import elf, scripts
 from tasks.initrd.loader.closure import Closure, Lack, Missing, closure, is_executable
 from tasks.initrd.loader.overlay import Overlay
@@ -22,6 +24,7 @@ from tasks.initrd.proof.subject import Subject, programs_in
 ROUNDS = 20  # what is added may lack something in turn: an interpreter's interpreter, five deep at most
 HOLDS = "holds others"  # why a folder is in
 LARGEST_SCRIPT = 1 << 20  # bytes; what is larger is no script that we would rewrite
+LARGEST = 1 << 29  # bytes; a file of the sysroot that is larger is none of a first stage, and would fill our memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,17 +120,30 @@ def from_below(found: Closure, overlay: Overlay) -> Iterator[Change]:
             yield Change(entry=cpio.directory(path), why=why)
     for path, why in found.files.items():
         if overlay.comes_from_below(path):
-            yield Change(entry=cpio.regular(path, overlay.read(path), 0o755), why=why)
+            yield Change(entry=cpio.regular(path, taken(overlay, path), 0o755), why=why)
+
+
+def taken(tree: Sysroot, path: str) -> bytes:
+    """Return a file's content; `UntrustedInputError` for one that is too large to be taken."""
+    size = tree.size(path)
+    if size > LARGEST:
+        message = f"the sysroot's {path} has {size:,} bytes: it was not taken"
+        raise UntrustedInputError(message, hint="is it damaged? choose another --sysroot")
+    return tree.read(path)
 
 
 def module_changes(subject: Subject, tree: ArchiveTree, sysroot: Sysroot) -> tuple[list[Change], list[str]]:
     """Return the modules and the firmware that the initrd's modules need and do not have; and what is nowhere."""
     version = subject.kernel.version
+    if not subject.carried.paths:
+        return [], []
+    unseen = [f"the sysroot has no modules of kernel {version}: they were not looked at"]
+    if modules_folder(sysroot, version) is None:
+        return [], unseen
     known = modules.kernel_modules(sysroot, version)
     carried = [name for name in sorted(subject.carried.paths) if name in known]
     if not carried:
-        unknown = bool(subject.carried.paths)
-        return [], [f"the sysroot has no modules of kernel {version}: they were not looked at"] if unknown else []
+        return [], unseen
     found = known.closure(carried)
     changes = [
         Change(entry=cpio.regular(path, module.content), why=f"module, {module.why}")
@@ -215,7 +231,7 @@ def whole_again(each: Missing, tree: ArchiveTree, seen: Sysroot) -> Iterator[Cha
     place = resolve(seen.lower, each.name).path
     if real is None or place is None or not is_file(tree, real) or not is_file(seen.lower, place):
         return
-    if view_of(tree.read(real)) is None and (good := view_of(content := seen.lower.read(place))) is not None:
+    if view_of(tree.read(real)) is None and (good := view_of(content := taken(seen.lower, place))) is not None:
         asker = resolve(seen, each.by).path if each.by else None
         other = view_of(seen.read(asker)) if asker and is_file(seen, asker) else None
         if other is None or good.fits(other):

@@ -3,11 +3,13 @@
 initrd ─ segments ─ proof ─▶ before
          └ mend (sysroot) ─▶ one more segment ─ rebuild ─ proof ─▶ after
 
-The original is never written to, unless ``--in-place`` says so; then it stays under ``.before-repair``.
+The original is never written to, unless ``--in-place`` says so; then it stays under ``.before-repair``.  What is
+written has the original's mode (an initrd may hold keys), in place its owner, too.
 """
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +26,7 @@ from tasks.initrd.kernel.kernelimage import KernelImage, Kind
 from tasks.initrd.loader.sysroot import DiskTree, resolve
 from tasks.initrd.mend import HOLDS, Change, Mending, folder, mending
 from tasks.initrd.proof import report
-from tasks.initrd.proof.proof import Proof, config_in, words_of
+from tasks.initrd.proof.proof import Proof, config_in, config_text, kernel_bytes, words_of
 from tasks.initrd.proof.report import Paint, Report
 from tasks.initrd.proof.subject import Machine, Subject
 from tasks.initrd.proof.verdict import value
@@ -38,6 +40,7 @@ USAGE = (
 )
 LZ4_TAKES_ZEROS = (5, 14, 0)  # lib/decompress_unlz4.c: before that nothing may follow an lz4 segment
 NO_KERNEL = KernelImage(kind=Kind.VMLINUX, arch="", bits=0, version="")  # any: nobody said which
+SOME = 1  # its size in bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +61,9 @@ class Order:
 
     @property
     def output(self) -> Path:
-        """Return where the repaired one is written."""
+        """Return where the repaired one is written; in place means where links lead, /initrd.img is often one."""
         if "--in-place" in self.switches:
-            return self.initrd
+            return self.initrd.resolve()
         return self.path("--output") or self.initrd.with_name(f"{self.initrd.name}.repaired")
 
     @property
@@ -130,6 +133,8 @@ def mistakes(values: dict[str, str], switches: frozenset[str]) -> Iterator[str]:
     for name in ("--initrd", "--kernel", "--config"):
         if name in values and not Path(values[name]).is_file():
             yield f"{values[name]} is not a file"
+    if "--output" in values and Path(values["--output"]).is_dir():
+        yield f"--output {values['--output']} is a folder: name a file"
     if "--sysroot" in values and not Path(values["--sysroot"]).is_dir():
         yield f"{values['--sysroot']} is not a folder"
     if (
@@ -181,14 +186,15 @@ def repair(order: Order, sysroot: DiskTree | None) -> Repair:
 def subject_of(order: Order, sysroot: DiskTree | None) -> Subject:
     """Return what is judged: the initrd as it is, with its kernel where that was named."""
     kernel_file, config_file = order.path("--kernel"), order.path("--config")
-    data = kernel_file.read_bytes() if kernel_file else b""
+    data = kernel_bytes(kernel_file) if kernel_file else b""
     kernel = kernelimage.parse(data) if kernel_file else NO_KERNEL
     archive = Archive.of(order.initrd)
-    config = kconfig.parse(config_file.read_bytes()) if config_file else kernel.config
+    config = kconfig.parse(config_text(config_file)) if config_file else kernel.config
     config = config or config_in(archive, kernel.version)
     if config is None and sysroot is not None and kernel.version:
         config = kconfig.config_of(sysroot, kernel.version)
-    return Subject(kernel=kernel, kernel_size=len(data), config=config, packed=archive)
+    size = len(data) if kernel_file else SOME  # one that nobody named is not one that is empty
+    return Subject(kernel=kernel, kernel_size=size, config=config, packed=archive)
 
 
 def with_archive(subject: Subject, archive: Archive) -> Subject:
@@ -258,17 +264,26 @@ def unkeepable(subject: Subject, segment: Segment, *, last: bool) -> str:
 
 def write(order: Order, packed: bytes, *, boots: bool) -> Path:
     """Write the repaired initrd; in place only where it helps, and the original keeps another name."""
-    if "--in-place" in order.switches:
-        if not boots:
-            message = f"{order.initrd} would still not boot: it was left as it is"
-            raise BootmillError(message, hint="look at what is missing: --dry-run; write another file: --output FILE")
-        backup = order.initrd.with_name(f"{order.initrd.name}.before-repair")
-        if backup.exists():
-            message = f"{backup} is there already"
-            raise BootmillError(message, hint="move it away: it may be the only original")
-        files.place(order.initrd, backup)
-    files.write_atomic(order.output, packed)
-    return order.output
+    output, original = order.output, order.initrd.stat()
+    in_place = "--in-place" in order.switches
+    if in_place:
+        keep_original(order, boots=boots)
+    files.write_atomic(output, packed, mode=stat.S_IMODE(original.st_mode) & 0o777)
+    if in_place and (original.st_uid, original.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(output, original.st_uid, original.st_gid)
+    return output
+
+
+def keep_original(order: Order, *, boots: bool) -> None:
+    """Give the original its second name; `BootmillError` where it is taken, or nothing would be won."""
+    if not boots:
+        message = f"{order.initrd} would still not boot: it was left as it is"
+        raise BootmillError(message, hint="look at what is missing: --dry-run; write another file: --output FILE")
+    backup = order.output.with_name(f"{order.output.name}.before-repair")
+    if backup.exists() or backup.is_symlink():
+        message = f"{backup} is there already"
+        raise BootmillError(message, hint="move it away: it may be the only original")
+    files.place(order.output, backup)
 
 
 # -- telling -----------------------------------------------------------------------------------------------------------

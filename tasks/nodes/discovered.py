@@ -20,13 +20,15 @@ MOST = 64  # network cards or disks
 # The combined format of nginx and Apache, and formats that have only the address before the request.  Both write a
 # quote inside the request as \x22, so that nobody can end the request early.
 ACCESS = re.compile(
-    r"(?P<sender>[0-9A-Fa-f.:]{2,45}) (?:\S+ \S+ \[(?P<when>[^\]\n]{1,40})\] )?"
-    r'"GET /bootmill/discover\?(?P<query>[!#-~]{1,8000}) HTTP/1\.[01]"'
+    r"(?P<sender>[0-9A-Fa-f.:]{2,45}) (?:\S+ \S+ \[(?P<when>[\w/:+ -]{1,40})\] )?"
+    r'"GET /bootmill/discover\?(?P<query>[!#-~]{1,8000}) HTTP/1\.[01]"',
+    re.ASCII,
 )
 # RFC 3164, as syslog daemons write it down: the traditional date or an ISO one, the sender, the tag.
 SYSLOG = re.compile(
     r"(?P<when>[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT[\d:.+Z-]{8,30}) (?P<sender>[\w.:-]{1,255})"
-    r" (?:\S{1,64} )?bootmill-discover(?:\[\d+\])?: (?P<query>[!-~]{1,2000})"
+    r" (?:\S{1,64} )?bootmill-discover(?:\[\d+\])?: (?P<query>[!-~]{1,2000})",
+    re.ASCII,
 )
 MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 PLAIN = re.compile(r"[\w./:()@ -]*", re.ASCII)

@@ -251,6 +251,14 @@ def test_it_reboots_into_a_menu_of_its_own(box: Stage, menu: str | None, reboots
     assert bool(box.calls("reboot")) is reboots
 
 
+def test_an_endless_menu_does_not_fill_the_memory(box: Stage) -> None:
+    """A server that sends and sends is left after 64 KiB: /run is memory."""
+    box.fake("wget", 'exec head -c 1000000 /dev/zero >"$3"')
+    run(box, f"discover={URL}\nbootif={MAC}\ntold")
+    assert (box.root / "run/menu").stat().st_size <= 65536
+    assert box.calls("reboot") == []
+
+
 def test_without_bootif_the_cards_with_a_lease_count(box: Stage) -> None:
     """A menu for a card that cannot have booted the machine would only send it round in circles."""
     assert run(box, "menu_macs") == "52-54-00-12-34-56\n"

@@ -28,6 +28,8 @@ def run(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     Path("broken").write_bytes(archive(broken(drop(f"{LIB}/libc.so.6")).values()))
     Path("config").write_text(CONFIG)
     Path("root").write_bytes(archive(root_tree().values()))
+    with Path("huge").open("wb") as file:
+        file.truncate(1 << 40)
 
     def call(*words: str, fails: str = "") -> str:
         if fails:
@@ -83,6 +85,11 @@ def test_json(run: Run) -> None:
         (("--kernel", "kernel", "--initrd", "."), r"\. is a folder"),
         (("--kernel", "kernel", "--initrd", "initrd", "--root", "nothing"), "nothing"),
         (("--kernel", "kernel", "--initrd", "initrd", "--config", "nothing"), "nothing is not there"),
+        (("--kernel", "kernel", "--initrd", "initrd", "--root", "."), r"\. is a folder"),
+        (("--kernel", "kernel", "--initrd", "initrd", "--root", "/dev/null"), "/dev/null is no file"),
+        (("--kernel", "/dev/null", "--initrd", "initrd"), "/dev/null is no file"),
+        (("--kernel", "kernel", "--initrd", "initrd", "--config", "huge"), "huge is no kernel configuration"),
+        (("--kernel", "huge", "--initrd", "initrd"), "huge is no kernel"),
         (("n99",), "n99"),
         (("n[",), r"n\["),
         (("mgt",), "no node here boots"),

@@ -258,6 +258,7 @@ def test_an_image_that_is_too_large(
         ("imgurl=http://10.1.0.1/x unverified", "no imgsha256="),
         ("imgurl=ftp://10.1.0.1/x imgsha256=" + 64 * "a", "none of http:, tftp:, nfs:"),
         ("imgurl=--help imgsha256=" + 64 * "a", "none of http:, tftp:, nfs:"),
+        ("imgurl=tftp://-l/x imgsha256=" + 64 * "a", "none of http:, tftp:, nfs:"),
         ("imgurl=nfs://10.1.0.1/x imgsha256=" + 64 * "a", "cannot be verified"),
     ],
 )
@@ -401,6 +402,31 @@ def test_the_screen_chooses_what_comes(machine: Stage) -> None:
     assert 60 <= seconds < 120
     assert machine.calls("reboot") == ["reboot -f"]
     assert "rescue: a shell on the console" in done.stdout
+
+
+def test_the_end_needs_no_random_numbers(machine: Stage) -> None:
+    """Without /dev there are none: the pause is a minute then, not half a sum that ends process 1."""
+    machine.fake("od")
+    done = machine.run("read_words onfail=reboot\nsleep() { echo \"slept $1\"; }\nfail 'it rained'\n")
+    assert "slept 60" in done.stdout
+    assert machine.calls("reboot") == ["reboot -f"]
+    assert "slept 2.0" in machine.says('sleep() { echo "slept $1"; }\npause 2')
+
+
+def test_a_console_without_a_keyboard_does_not_spin(machine: Stage) -> None:
+    """onfail=shell: where the shell ends at once, the next one comes a second later."""
+    done = machine.run("read_words onfail=shell\nsleep() { echo \"slept $1\"; exit 7; }\nfail 'it rained'\n")
+    assert done.returncode == 7
+    assert "slept 1" in done.stdout
+    assert len(machine.calls("cttyhack")) == 1
+
+
+def test_a_length_that_is_none(machine: Stage) -> None:
+    """A server's `Content-Length: 0899` is octal to a shell, and a mistake there ends process 1: it is passed over."""
+    (machine.root / "run/fetch").mkdir()
+    (machine.root / "run/fetch/headers").write_text("  HTTP/1.1 200 OK\n  Content-Length: 0899\n")
+    said = machine.says("bytes=0 idle=0 length='' meter=999999\ngoes_well 5 && echo \"well:$length\"")
+    assert said.endswith("well:")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,22 @@ def test_the_one_with_a_lease_is_taken(machine: Stage) -> None:
     assert "hostname n01" in machine.calls("hostname")
 
 
+def test_an_answer_that_cannot_be_used_is_no_lease(machine: Stage) -> None:
+    """What DHCP said first cannot be set; the other interface's answer is taken, and nothing of the first is left."""
+    machine.nic("eth0", FIRST)
+    machine.nic("eth1", SECOND)
+    machine.fake(
+        "udhcpc",
+        f'for last in eth0 eth1; do case "$*" in *"$last "*) break ;; esac; done\n'
+        f"address=10.1.0.11; [ $last = eth1 ] || address=10..1\n"
+        f"interface=$last ip=$address mask=24 {machine.root}/etc/udhcpc.script bound; exit 0",
+    )
+    machine.fake("ip", 'case "$*" in "addr add 10..1"*) exit 1 ;; esac')
+    (machine.root / "run/lease").write_text("ip=10.9.9.9\nmask=8\n")
+    said = machine.says(QUICK + 'start_network; echo "$nic $address/$mask"')
+    assert said.endswith("eth1 10.1.0.11/24")
+
+
 @pytest.mark.parametrize(
     ("words", "link", "cause"),
     [

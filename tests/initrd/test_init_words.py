@@ -82,6 +82,7 @@ def test_a_static_address_as_the_kernel_reads_it(machine: Stage, word: str, expe
         "vlan=4095",
         "vlan=1x",
         "vlan=99999999999999999999",
+        "vlan=08",  # octal to a shell's arithmetic, which would end the shell
         "ip=off",
         "ip=10.1.0.256::",
         "ip=10.1.0::",
@@ -99,6 +100,7 @@ def test_a_static_address_as_the_kernel_reads_it(machine: Stage, word: str, expe
         "onfail=explode",
         "tries=0",
         "status=file:///etc/passwd",
+        "status=http://10.1.0.1/x?y=1",  # the report's own query follows
     ],
 )
 def test_a_wrong_word_is_a_mistake(machine: Stage, word: str) -> None:

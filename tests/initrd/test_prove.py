@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks import initrd, paths, stage
+from tasks import cpio, initrd, paths, stage
 from tasks.errors import BootmillError
 from tasks.initrd.proof import machines, prove
 from tasks.initrd.proof.machines import Alike, Shape
 from tasks.inventory.model import BootState, Cluster, Console, Node, OsImage, Whole
 from tests import samples
 from tests.initrd import kernels
-from tests.initrd.proofs import CONFIG, DRIVERS, Breakage, archive, broken, drop, root_tree
+from tests.initrd.proofs import CONFIG, DRIVERS, Breakage, add, archive, broken, drop, root_tree
 
 IMAGE = samples.IMAGE
 NAMES = ("n01", "n02", "n10")
@@ -177,6 +177,14 @@ def test_the_proof_depends_on_what_counts(cluster: Cluster, tmp_path: Path, monk
     assert len({digest(), digest(memory=512), digest(kernel_args=("quiet",)), digest(driver="bnx2")}) == 4
 
 
+def test_the_initrd_depends_on_the_root_image_s_name(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its suffix says which unpacker has to be in the first stage."""
+    (before,) = initrd.initrd_tasks(cluster)
+    monkeypatch.setattr(paths, "root_image", lambda image: Path(image.name) / "rootimg.cpio.zst")
+    (after,) = initrd.initrd_tasks(cluster)
+    assert before["uptodate"][0][1] != after["uptodate"][0][1]
+
+
 def test_stage_waits_for_the_proof(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not prove is not staged: the reports are inputs of `stage`."""
     monkeypatch.chdir(tmp_path)
@@ -201,3 +209,20 @@ def test_many_nodes_are_judged_as_few(built: OsImage, monkeypatch: pytest.Monkey
     found = prove.proved(built, many)
     assert len(asked) == 3
     assert sum(len(each.nodes) for each in found.judged) == 9999
+
+
+def test_only_errors_are_to_be_waived(built: OsImage) -> None:
+    """The hint names rules that keep the image from being staged: no warnings, be they of an error's rule."""
+    with pytest.raises(BootmillError) as error:
+        prove.prove_image(built, nodes("e1000", "tg3"))  # tg3 does without its firmware: a warning by E13
+    assert '"E13"' in paths.proof_document(built).read_text()
+    assert "waive: [E12]" in error.value.hint
+
+
+def test_errors_do_not_speak_to_the_terminal(built: OsImage) -> None:
+    """What a link in the initrd says reaches the terminal spelled out."""
+    write(built, drop("init"), add(cpio.symlink("init", "/\x1b[2J")))
+    with pytest.raises(BootmillError, match="symbolic link to") as error:
+        prove.prove_image(built, nodes("virtio_net"))
+    assert "\x1b" not in error.value.message
+    assert "\\x1b[2J" in error.value.message

@@ -1,6 +1,8 @@
 """Repair: whatever is missing comes from a sysroot, all else stays byte for byte, and nothing is pretended."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -286,6 +288,68 @@ def test_in_place_keeps_the_original(cluster: Cluster, whole: Path, write: Calla
     assert initrd.read_bytes() == original
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+@pytest.mark.parametrize("words", [[], ["--in-place"]])
+def test_the_mode_is_kept(
+    cluster: Cluster, whole: Path, write: Callable[[bytes], Path], words: list[str], mode: int
+) -> None:
+    """An initrd may hold keys: nobody reads the repaired one who could not read the first."""
+    initrd = write(packed(broken(drop(*SEED))))
+    initrd.chmod(mode)
+    repair.repair_words(cluster, ["--initrd", str(initrd), "--sysroot", str(whole), *words])
+    made = initrd if words else initrd.with_name("initrd.gz.repaired")
+    assert made.stat().st_mode & 0o7777 == mode
+
+
+def test_in_place_keeps_the_owner(
+    cluster: Cluster, whole: Path, write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """root mends somebody else's file: it stays theirs."""
+    initrd = write(packed(broken(drop(*SEED))))
+    given: list[object] = []
+    monkeypatch.setattr("os.geteuid", lambda: initrd.stat().st_uid + 1)
+    monkeypatch.setattr("os.chown", lambda *args: given.extend(args))
+    repair.repair_words(cluster, ["--initrd", str(initrd), "--sysroot", str(whole), "--in-place"])
+    assert given == [initrd, initrd.stat().st_uid, initrd.stat().st_gid]
+
+
+def test_in_place_goes_where_a_link_leads(cluster: Cluster, whole: Path, write: Callable[[bytes], Path]) -> None:
+    """/initrd.img is a link to the newest kernel's: the link stays, the file behind it is mended."""
+    initrd = write(original := packed(broken(drop(*SEED))))
+    link = initrd.with_name("initrd.img")
+    link.symlink_to(initrd.name)
+    repair.repair_words(cluster, ["--initrd", str(link), "--sysroot", str(whole), "--in-place"])
+    assert link.is_symlink()
+    assert len(initrd.read_bytes()) > len(original)
+    assert initrd.with_name("initrd.gz.before-repair").read_bytes() == original
+
+
+def test_a_sysroot_of_another_kernel_mends_programs(
+    cluster: Cluster, whole: Path, write: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --kernel: the sysroot has no modules of it, which is told; libraries come from there all the same."""
+    initrd = write(packed(broken(drop(*SEED))))
+    shutil.rmtree(whole / "usr/lib/modules")
+    kernel, config = initrd.with_name("kernel"), initrd.with_name("config")
+    kernel.write_bytes(kernels.bzimage())
+    config.write_text(proofs.CONFIG)
+    words = ["--kernel", str(kernel), "--config", str(config), "--append", proofs.WORDS]
+    repair.repair_words(cluster, ["--initrd", str(initrd), "--sysroot", str(whole), *words])
+    told = capsys.readouterr().out
+    assert f"add /{LOADER}" in told
+    assert "the sysroot has no modules of kernel" in told
+
+
+def test_a_library_that_would_fill_the_memory_is_not_taken(
+    cluster: Cluster, whole: Path, write: Callable[[bytes], Path]
+) -> None:
+    """A hole of many GB behind a good library: an error, no traceback."""
+    initrd = write(packed(broken(drop(*SEED))))
+    os.truncate(whole / LIB / "libc.so.6", 1 << 40)
+    with pytest.raises(BootmillError, match=r"libc\.so\.6 has 1,099,511,627,776 bytes"):
+        repair.repair_words(cluster, ["--initrd", str(initrd), "--sysroot", str(whole)])
+
+
 def test_in_place_does_not_make_things_worse(cluster: Cluster, write: Callable[[bytes], Path]) -> None:
     """What would still not boot is left as it is."""
     original = packed(broken(drop(*SEED), proofs.mode("usr/bin/busybox", 0o644)))
@@ -340,6 +404,7 @@ def test_a_compression_that_the_kernel_has_not_is_another_then(
         (["--initrd", "/etc/passwd", "--sysroot", "/", "--osimage", "x"], "do not go together"),
         (["--initrd", "/etc/passwd", "--output", "x", "--in-place"], "do not go together"),
         (["--initrd", "/etc/passwd", "--output", "/etc/passwd"], "--output is the initrd itself"),
+        (["--initrd", "/etc/passwd", "--output", "/etc"], "--output /etc is a folder"),
         (["--initrd", "/etc/passwd", "--osimage", "nothing"], "'nothing' is no osimage"),
         (["--initrd", "/etc/passwd", "wurst"], "'wurst' is not understood"),
     ],
@@ -356,3 +421,15 @@ def test_a_file_that_is_no_initrd_is_told(cluster: Cluster, whole: Path, write: 
     for data in (b"", b"hello\n" * 100, b"\x1f\x8b" + bytes(50), bytes(range(256)) * 8):
         with pytest.raises(BootmillError, match="not all could be mended"):
             repair.repair_words(cluster, ["--initrd", str(write(data)), "--sysroot", str(whole)])
+
+
+@pytest.mark.parametrize(("option", "words"), [("--config", "no kernel configuration"), ("--kernel", "no kernel")])
+def test_a_file_that_is_far_too_long_is_refused(
+    initrd: Path, whole: Path, cluster: Cluster, option: str, words: str
+) -> None:
+    """A disk image in place of a kernel or of its configuration is told, not read."""
+    long = initrd.with_name("long")
+    with long.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(BootmillError, match=words):
+        repair.repair_words(cluster, ["--initrd", str(initrd), "--sysroot", str(whole), f"{option}={long}"])

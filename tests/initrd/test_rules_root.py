@@ -3,16 +3,18 @@
 import gzip
 import hashlib
 import lzma
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks import cpio
+from tasks import compression, cpio
 from tasks.initrd.proof import fstab, proof, rootimage
 from tasks.initrd.proof.finding import Grade
 from tasks.initrd.proof.subject import Machine
 from tasks.initrd.proof.verdict import Verdict
+from tasks.inventory.model import Compression
 from tests.initrd import elves, kernels
 from tests.initrd.proofs import (
     BASE,
@@ -240,3 +242,12 @@ def test_a_manifest_tells_of_capabilities(tmp_path: Path) -> None:
     rows = ("security.capability", "usr/bin/ping"), ("system.posix_acl_access", "x")
     manifest.write_text("".join(f'{{"path": "{path}", "xattrs": ["{name}"]}}\n' for name, path in rows))
     assert list(rootimage.with_capabilities(manifest)) == ["usr/bin/ping"]
+
+
+@pytest.mark.parametrize("how", [Compression.ZSTD, Compression.LZ4])
+def test_a_packed_tar(tmp_path: Path, how: Compression) -> None:
+    """What zstd and lz4 pack is looked into: a tar archive is a format that init unpacks."""
+    head = bytes(257) + b"ustar\0" + bytes(249)
+    (tmp_path / "root").write_bytes(b"".join(compression.compress([head + os.urandom(1 << 18)], how)))
+    found = rootimage.read(tmp_path / "root")
+    assert (found.format, found.compression) == ("tar", how.value)

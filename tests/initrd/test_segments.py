@@ -412,3 +412,22 @@ def test_new_inodes_are_nobody_elses() -> None:
     old = archive([cpio.regular("a", b"1"), cpio.Entry(name="b", mode=stat.S_IFREG, hardlink="a")], trailer=False)
     new = [cpio.regular("c", b"2"), cpio.Entry(name="d", mode=stat.S_IFREG, hardlink="c")]
     assert problems(b"".join(rebuild(old, segments.split(old), new))) == []
+
+
+def test_names_in_memory_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and link targets are kept: few packed bytes could stand for gigabytes of them."""
+    monkeypatch.setattr(segments, "MAX_HELD", 50_000)
+    long = b"".join(member(b"n" * 4000 + b"%03d\0" % number) for number in range(20))
+    targets = b"".join(member(b"%03d\0" % number, stat.S_IFLNK | 0o777, b"t" * 4000) for number in range(20))
+    for data in (long, targets):
+        (segment,) = segments.split(packed(data, Compression.GZIP))
+        assert len(segment.entries) == 12
+        assert "more than may be unpacked here" in str(segment.problems[-1])
+
+
+def test_segments_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty ones cost 20 bytes each: a file has as many of them as it likes."""
+    monkeypatch.setattr(segments, "MAX_SEGMENTS", 3)
+    found = segments.split(packed(b"", Compression.GZIP) * 9)
+    assert len(found) == 4
+    assert "more than 3 segments" in str(found[-1].problems[0])

@@ -3,6 +3,7 @@
 import pytest
 
 from tasks import cpio
+from tasks.initrd.loader import execve, sysroot
 from tasks.initrd.proof import verdict
 from tasks.initrd.proof.finding import End, Finding, Grade, Moment, errors, unique, waive
 from tests.initrd import elves, kernels
@@ -175,3 +176,45 @@ def test_only_named_rules_are_waived() -> None:
     found = waive([finding("E12"), finding("E13")], ("E13",))
     assert [each.grade for each in unique(found)] == [Grade.ERROR, Grade.WAIVED]
     assert str(found[1]) == "waived E13: t\n    c\n    remedy: r"
+
+
+def test_an_empty_name_is_no_default() -> None:
+    """``rdinit=`` names nothing, not /init: the kernel takes its root folder for it, which cannot be executed."""
+    found = judge(broken(), append=f"{WORDS} rdinit=")
+    assert not found.boots
+    assert NO_INIT in found.message
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        pytest.param(b"", "the kernel is empty", id="empty"),
+        pytest.param(kernels.bzimage(payload=bytes(4096))[:-1], "the kernel is cut off", id="cut off"),
+    ],
+)
+def test_a_kernel_that_is_not_whole(kernel: bytes, words: str) -> None:
+    """E05: whatever is in the initrd, it does not come to that."""
+    found = judge(broken(), kernel=kernel)
+    assert found.message == "the kernel does not start"
+    assert any(words in each.text for each in found.findings if each.rule == "E05")
+
+
+def test_a_program_is_not_read_whole() -> None:
+    """What the kernel looks at stands at its beginning; a few packed bytes may stand for 4 GiB of a program."""
+
+    class Endless:
+        """A store of zeros that counts what is asked of it."""
+
+        asked = 0
+
+        def at(self, offset: int, size: int) -> bytes:
+            """Return zeros."""
+            self.asked = max(self.asked, size)
+            return bytes(min(size, 1 << 10))
+
+    zeros = Endless()
+    tree = sysroot.ArchiveTree.of([cpio.regular("init", cpio.Span(zeros, 0, 1 << 32), 0o755)])
+    fault = execve.start(tree, "/init", "x86_64").fault
+    assert fault is not None
+    assert (fault.rule, fault.error) == ("E01", 8)
+    assert zeros.asked < 1 << 27

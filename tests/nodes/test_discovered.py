@@ -94,6 +94,9 @@ def test_logs_of_other_kinds(line: str, when: str, sender: str) -> None:
         f'10.1.0.9 - - [x] "GET /x?y=\\x22GET /bootmill/discover?v=1&boot={MAC} HTTP/1.1" 404 0',
         f'10.1.0.9 - - [x] "GET /x HTTP/1.1" 404 0 "-" "bootmill-discover: v=1&macs={MAC}"',
         f"Nov 23 00:46:16 10.1.0.9 sshd[7]: user bootmill-discover: v=1&macs={MAC}",
+        LINE.replace(WHEN, "23/Nov/2026\x1b[2J"),
+        LINE.replace(WHEN, "\u202e23/Nov/2026"),
+        f"Nov \u0662\u0663 00:46:16 10.1.0.9 bootmill-discover: v=1&macs={MAC}",
         LINE + "x" * 8000,
     ],
 )

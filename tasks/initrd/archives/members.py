@@ -13,7 +13,7 @@ from tasks.cpio import Entry, Member
 from tasks.decompression import DamagedError
 
 MAX_LINKS = 40  # path_resolution(7)
-MAX_STEPS = 20_000_000  # parts of paths that are followed in one archive: hostile ones could ask for billions
+MAX_STEPS = 5_000_000  # parts of paths that are followed in one archive: hostile ones could ask for billions
 FOLDER = "folder"
 OTHER = "other"
 TYPES = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK})
@@ -95,27 +95,28 @@ class Made:
         if not name or self.kinds.get(name) == FOLDER:
             return name
         todo = name.split("/")[::-1]
-        here: list[str] = []
+        here = ""
         links = 0
         while todo:
             self.steps += 1
             part = todo.pop()
             if part in {"", ".", ".."}:
-                here = here[:-1] if part == ".." else here
+                here = here.rpartition("/")[0] if part == ".." else here
                 continue
-            found = self.kinds.get("/".join([*here, part]))
+            path = f"{here}/{part}" if here else part
+            found = self.kinds.get(path)
             if isinstance(found, bytes):
                 links += 1
-                here = [] if found.startswith(b"/") else here
+                here = "" if found.startswith(b"/") else here
                 todo += found.decode(errors="surrogateescape").split("/")[::-1]
             elif found == FOLDER:
-                here.append(part)
+                here = path
             if found in {None, OTHER} or links > MAX_LINKS:
                 return None
             if self.steps > MAX_STEPS:
                 message = "so tangled paths that they are not followed further"
                 raise DamagedError(message)
-        return "/".join(here)
+        return here
 
     def link(self, entry: Entry, header: newc.Header) -> str:
         """Note one name of a file with several; return what is wrong when the kernel takes two files for one."""

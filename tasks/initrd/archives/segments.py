@@ -19,7 +19,9 @@ from tasks.initrd.archives.streams import Budget, Packed, Raw, Store, Stream, op
 __all__ = ["Problem"]
 LIMIT = compression.LIMIT
 MAX_ENTRIES = 1 << 20  # an entry costs half a kilobyte of memory here; a whole distribution has a quarter of them
+MAX_HELD = 1 << 28  # bytes of all names and link targets; those of a whole distribution have 20 MB
 MAX_PROBLEMS = 50  # of one segment
+MAX_SEGMENTS = 4096  # an empty one costs 20 bytes of the file and half a kilobyte here
 NAMES = 1 << 16  # bytes of a name that are read; the kernel reads 4096
 
 
@@ -46,7 +48,7 @@ def split(packed: Path | bytes, *, limit: int = LIMIT, entries: int = MAX_ENTRIE
 
     Damage never raises.  No more is unpacked than `limit` bytes and `entries` entries: what is beyond is a problem.
     """
-    return tuple(Splitter(opened(packed), Budget(bytes=limit, entries=entries)).segments())
+    return tuple(Splitter(opened(packed), Budget(bytes=limit, entries=entries, held=MAX_HELD)).segments())
 
 
 @dataclass
@@ -104,6 +106,8 @@ class Splitter:
 
     def misplaced(self, first: bytes, offset: int, *, raw_before: bool) -> str:
         """Return what the kernel says when nothing that it knows begins here, empty where something does."""
+        if self.count >= MAX_SEGMENTS:
+            return f"more than {MAX_SEGMENTS:,} segments: the others are not looked at"
         if first == b"0" and offset % 4 == 0:
             return ""
         if raw_before and offset % 4:
@@ -171,7 +175,8 @@ class Splitter:
         """Read one member, and look at it as the kernel will; return its length."""
         start = stream.position
         member = read_member(stream)
-        self.budget.spend(entries=1)
+        entry = member.entry
+        self.budget.spend(entries=1, held=len(entry.name) + (entry.size if isinstance(entry.body, bytes) else 0))
         found.members.append(member)
         for problem in self.made.take(member, later=self.count > 0):
             found.note(problem)

@@ -34,16 +34,18 @@ def opened(packed: Path | bytes) -> Store:
 
 @dataclass(kw_only=True)
 class Budget:
-    """What an initrd may still unpack to."""
+    """What an initrd may still unpack to; `held`: bytes of names and link targets, which are kept in memory."""
 
     bytes: int
     entries: int
+    held: int
 
-    def spend(self, *, size: int = 0, entries: int = 0) -> None:
+    def spend(self, *, size: int = 0, entries: int = 0, held: int = 0) -> None:
         """Take away; `DamagedError` where nothing is left."""
         self.bytes -= size
         self.entries -= entries
-        if self.bytes < 0 or self.entries < 0:
+        self.held -= held
+        if self.bytes < 0 or self.entries < 0 or self.held < 0:
             message = "more than may be unpacked here: it is not looked at further"
             raise DamagedError(message)
 

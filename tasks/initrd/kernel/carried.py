@@ -1,6 +1,7 @@
 """The kernel modules and the firmware that lie in an initrd, as the kernel and modprobe would find them there."""
 
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
@@ -91,12 +92,12 @@ def needs(known: Carried, driver: str, expected: Set[str] = frozenset()) -> Need
     `expected`: modules that the initrd was to have.  Of the drivers for a bus (virtio: PCI, MMIO) the first is what
     machines usually have: it is lost where it was expected, the others softly; where it was not, one is enough.
     """
-    todo, seen = [(canonical(driver), "")], {canonical(driver)}
+    todo, seen = deque([(canonical(driver), "")]), {canonical(driver)}
     lost: list[tuple[str, str]] = []
     soft: list[tuple[str, str]] = []
     order: list[str] = []
     while todo:
-        name, asker = todo.pop(0)
+        name, asker = todo.popleft()
         if name not in known:
             lost.append((name, asker))
             continue

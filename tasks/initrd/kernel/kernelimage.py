@@ -61,7 +61,8 @@ class KernelImage:
     `kind`: its form, empty where it is none that we know.  `arch`: as osimages name it (x86_64, i386, aarch64 …), empty
     where unknown.  `bits`: 32, 64, or 0 where unknown.  `version`: what `uname -r` will say, empty where the image does
     not tell.  `efi_stub`: UEFI can start it without a loader.  `initrd_max`: the highest address of an initrd's last
-    byte, 0 where there is no limit (x86 only; 64-bit loaders may go above it if `above_4g`).
+    byte, 0 where there is no limit (x86 only; 64-bit loaders may go above it if `above_4g`).  `cut_off`: the file ends
+    before what its header says that it unpacks (x86 only).
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class KernelImage:
     efi_stub: bool = False
     initrd_max: int = 0
     above_4g: bool = False
+    cut_off: bool = False
     plain: Callable[[], bytes] = field(default=bytes, repr=False, compare=False)
 
     @cached_property
@@ -118,6 +120,7 @@ def bzimage(data: bytes) -> KernelImage:
         efi_stub=bool(pe_machine(data)),
         initrd_max=number(data, 0x22C, "<I") if protocol >= 0x203 else 0x37FFFFFF,
         above_4g=bool(loadflags & 2),  # XLF_CAN_BE_LOADED_ABOVE_4G
+        cut_off=protocol >= 0x208 and payload_bounds(data)[1] > len(data),
         plain=lambda: payload(data),
     )
 
@@ -152,9 +155,14 @@ def payload(data: bytes) -> bytes:
     if number(data, 0x206, "<H") < 0x208:
         message = "a boot protocol that does not say where the kernel lies"
         raise ValueError(message)
-    setup = ((data[0x1F1] or 4) + 1) * 512
-    start = setup + number(data, 0x248, "<I")
-    return inner(data[start : start + number(data, 0x24C, "<I")])
+    start, end = payload_bounds(data)
+    return inner(data[start:end])
+
+
+def payload_bounds(data: bytes) -> tuple[int, int]:
+    """Return where a bzImage says that its packed vmlinux begins and ends."""
+    start = ((data[0x1F1] or 4) + 1) * 512 + number(data, 0x248, "<I")
+    return start, start + number(data, 0x24C, "<I")
 
 
 # -- others ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tasks.initrd.loader.closure import is_executable
 from tasks.initrd.loader.sysroot import Sysroot, resolve
 
 LONGEST_PATH = 4096  # PATH_MAX, with its zero
+LONGEST_BEGINNING = 64 << 20  # bytes; a hostile archive of zeros has programs of 4 GiB
 # Kernel's architecture → e_machine (include/uapi/linux/elf-em.h) and class (1: 32 bits) of what it starts.
 NATIVE = {
     "x86_64": (62, 2),
@@ -78,7 +79,7 @@ def start(tree: Sysroot, path: str, arch: str, compat: bool = True) -> Start:
         opened = open_exec(tree, here, chain)
         if isinstance(opened, Fault):
             return Start(chain=tuple(chain), argument=argument, fault=opened)
-        head = tree.read(opened)
+        head = beginning(tree, opened)
         if head[:2] != b"#!":
             return native(tree, opened, head, Start(chain=tuple(chain), argument=argument), arch, compat)
         line = scripts.shebang(head)
@@ -104,6 +105,11 @@ def open_exec(tree: Sysroot, path: str, chain: list[str]) -> str | Fault:
     if not is_executable(mode):
         return Fault(rule=rule, text=f"{path}{of} has mode {mode & 0o7777:04o}: it is not executable", error=EACCES)
     return real
+
+
+def beginning(tree: Sysroot, real: str) -> bytes:
+    """Return what the kernel reads of a program before it starts it: headers, which stand before all else."""
+    return tree.read_at(real, 0, LONGEST_BEGINNING)
 
 
 def dangling(tree: Sysroot, path: str) -> str:
@@ -172,7 +178,7 @@ def loader_fault(tree: Sysroot, path: str, header: Header) -> Fault | None:
     if not is_executable(mode):
         text = f"{name}, the ELF interpreter of {path}, has mode {mode & 0o7777:04o}: it is not executable"
         return Fault(rule="E03", text=text, error=EACCES)
-    content = tree.read(real)
+    content = beginning(tree, real)
     loader = elf_header(content)
     if len(content) < 64:  # the kernel reads a whole header, whatever begins there
         return Fault(rule="E03", text=f"{name}, the ELF interpreter of {path}, is too short", error=EIO)

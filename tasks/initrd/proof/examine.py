@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.errors import BootmillError
 from tasks.initrd.proof import machines, report
-from tasks.initrd.proof.proof import Proof, subject, words_of
+from tasks.initrd.proof.proof import Proof, config_text, subject, words_of
 from tasks.initrd.proof.prove import proved
 from tasks.initrd.proof.report import Paint, Report
 from tasks.initrd.proof.subject import Machine
@@ -95,8 +95,9 @@ def foreign(order: Order) -> Report:
     kernel, initrd = order.path("--kernel"), order.path("--initrd")
     assert kernel is not None
     assert initrd is not None
-    config = order.path("--config")
-    found = subject(readable(kernel), readable(initrd), config=text_of(config), root=order.path("--root"))
+    config, root = order.path("--config"), order.path("--root")
+    text = config_text(readable(config)) if config else None
+    found = subject(readable(kernel), readable(initrd), config=text, root=root and readable(root))
     machine = Machine(
         words=words_of(order.values.get("--append", "")),
         memory=int(order.values["--memory"]) if "--memory" in order.values else None,
@@ -106,17 +107,12 @@ def foreign(order: Order) -> Report:
 
 
 def readable(path: Path) -> Path:
-    """Return a path; `BootmillError` where it is no file."""
+    """Return a path; `BootmillError` where it is no file: a pipe would be waited for, /dev/zero has no end."""
     if not path.is_file():
-        why = "is a folder" if path.is_dir() else "is not there"
+        why = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
         message = f"{path} {why}"
         raise BootmillError(message, hint=USAGE)
     return path
-
-
-def text_of(path: Path | None) -> str | None:
-    """Return a file's text."""
-    return readable(path).read_text(errors="replace") if path else None
 
 
 def of_nodes(cluster: Cluster, order: Order) -> Iterator[Report]:

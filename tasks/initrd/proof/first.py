@@ -33,7 +33,8 @@ class First:
 
 def first(subject: Subject, words: Sequence[str]) -> First:
     """Return the first program of an initrd under a command line."""
-    path = verdict.value(words, "rdinit") or "/init"
+    wanted = verdict.value(words, "rdinit")
+    path = "/init" if wanted is None else wanted  # "": a name that the kernel takes as it is
     if resolve(subject.tree, path).path is None:
         gone = End(moment=Moment.LOOKUP, message=verdict.no_root(words))
         return First(path=path, start=None, lacks=(), end=gone)

@@ -16,7 +16,6 @@ class Shape(NamedTuple):
     words: tuple[str, ...]
     memory: int
     driver: str | None
-    virtual: bool
     firmware: str
     netboot: str
     console: tuple[int, int] | None
@@ -33,7 +32,6 @@ def shape(node: Node) -> Shape:
         words=(*words_of(node), *(("rescue",) if node.state is BootState.SHELL else ())),
         memory=node.memory,
         driver=node.driver or (node.nic if node.vm else None),
-        virtual=node.vm is not None,
         firmware=node.firmware.value,
         netboot=node.netboot.value,
         console=console,
@@ -54,7 +52,6 @@ def machine(shape: Shape, image: OsImage) -> Machine:
         menus=True,
         memory=shape.memory,
         driver=shape.driver,
-        virtual=shape.virtual,
         firmware=Firmware(shape.firmware),
         netboot=Netboot(shape.netboot),
         console=Console(port=shape.console[0], speed=shape.console[1]) if shape.console else None,

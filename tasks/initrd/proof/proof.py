@@ -16,7 +16,6 @@ from tasks.errors import BootmillError
 from tasks.initrd.archives.archive import Archive
 from tasks.initrd.kernel import kconfig, kernelimage
 from tasks.initrd.kernel.kconfig import Kconfig
-from tasks.initrd.loader.sysroot import is_file, resolve
 from tasks.initrd.proof import (
     rootimage,
     rules_archive,
@@ -147,7 +146,7 @@ def subject(
 ) -> Subject:
     """Return what is judged; `BootmillError` names a file that cannot be read."""
     try:
-        data = kernel.read_bytes() if isinstance(kernel, Path) else kernel
+        data = kernel_bytes(kernel) if isinstance(kernel, Path) else kernel
         image = kernelimage.parse(data)
         archive = Archive.of(initrd)
         return Subject(
@@ -162,13 +161,25 @@ def subject(
         raise BootmillError(message, hint="examine reads a kernel, an initrd and maybe a root image") from error
 
 
+def kernel_bytes(path: Path) -> bytes:
+    """Return a kernel image; `BootmillError` where it is too long to be one."""
+    if path.stat().st_size > kernelimage.LARGEST:
+        message = f"{path} is no kernel: it has more than {kernelimage.LARGEST >> 20} MiB"
+        raise BootmillError(message, hint="give the file that the distribution calls vmlinuz or Image")
+    return path.read_bytes()
+
+
+def config_text(path: Path) -> str:
+    """Return the text of a kernel configuration; `BootmillError` where it is too long to be one."""
+    if path.stat().st_size > kconfig.LARGEST:
+        message = f"{path} is no kernel configuration: it has more than {kconfig.LARGEST >> 20} MiB"
+        raise BootmillError(message, hint="give the distribution's /boot/config-VERSION")
+    return path.read_text(errors="replace")
+
+
 def config_in(archive: Archive, version: str) -> Kconfig | None:
     """Return the configuration that an initrd carries in /boot or with its modules, as some do."""
-    for path in (f"/boot/config-{version}", f"/lib/modules/{version}/config"):
-        real = resolve(archive.tree, path).path
-        if real and is_file(archive.tree, real):
-            return kconfig.parse(archive.tree.read(real))
-    return None
+    return kconfig.config_of(archive.tree, version)
 
 
 def words_of(append: str) -> tuple[str, ...]:

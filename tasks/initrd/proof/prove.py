@@ -10,8 +10,9 @@ from tasks.initrd.archives.archive import Archive
 from tasks.initrd.kernel import kconfig, kernelimage
 from tasks.initrd.kernel.kconfig import Kconfig
 from tasks.initrd.kernel.kernelimage import KernelImage
-from tasks.initrd.loader.sysroot import DiskTree, is_file, resolve
+from tasks.initrd.loader.sysroot import DiskTree
 from tasks.initrd.proof import report, rootimage
+from tasks.initrd.proof.finding import Grade
 from tasks.initrd.proof.machines import Alike, machine
 from tasks.initrd.proof.proof import Proof
 from tasks.initrd.proof.report import Report
@@ -30,7 +31,8 @@ def prove_image(image: OsImage, nodes: Sequence[Alike]) -> None:
     files.write_atomic(paths.proof(image), report.text(found))
     if found.refused:
         message = f"{image.name} is not staged: {report.headline(found)}\n{report.errors_text(found)}"
-        rules = sorted({each.rule for one in found.judged for each in one.verdict.findings if each.rule[0] == "E"})
+        graded = [each for one in found.judged for each in one.verdict.findings if each.grade is not Grade.WARNING]
+        rules = sorted({each.rule for each in graded})
         hint = (
             f"all of it: {paths.proof(image)}; to stage it nevertheless: `waive: [{', '.join(rules)}]` in osimages.yaml"
         )
@@ -94,9 +96,4 @@ def built(image: OsImage) -> Subject:
 
 def config_of(image: OsImage, kernel: KernelImage) -> Kconfig | None:
     """Return the kernel's configuration: what its package left in the tree, else its own, which takes a second."""
-    tree = DiskTree(paths.rootimg_tree(image))
-    for path in (f"/boot/config-{kernel.version}", f"/lib/modules/{kernel.version}/config"):
-        real = resolve(tree, path).path
-        if real and is_file(tree, real):
-            return kconfig.parse(tree.read(real))
-    return kernel.config
+    return kconfig.config_of(DiskTree(paths.rootimg_tree(image)), kernel.version) or kernel.config

@@ -163,7 +163,7 @@ def errors_text(report: Report) -> str:
             sentences[f"{who}{each.verdict.message}"] = None
     for each in report.judged:
         sentences |= dict.fromkeys(str(finding) for finding in each.verdict.findings if finding.grade is Grade.ERROR)
-    return "\n".join(sentences)
+    return "\n".join(Paint()("", line) for sentence in sentences for line in sentence.split("\n"))
 
 
 # -- for programs ----------------------------------------------------------------------------------------------------

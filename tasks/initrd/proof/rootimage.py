@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks import files
+from tasks import decompression, files
 from tasks.initrd.archives.archive import Archive
 from tasks.initrd.kernel.unpack import OPENERS, packing
 from tasks.initrd.proof.subject import RootImage
@@ -17,6 +17,7 @@ SQUASHFS_COMPRESSIONS = {1: "zlib", 2: "lzma", 3: "lzo", 4: "xz", 5: "lz4", 6: "
 EROFS = b"\xe2\xe1\xf5\xe0"
 HEAD = 1 << 16
 PEEK = 1028
+BY_BLOCKS = ("zstd", "lz4")  # nothing is unpacked of less than a block
 CAPABILITY = "security.capability"  # xattr(7)
 CPIO = (b"070701", b"070702")
 
@@ -25,7 +26,7 @@ def read(path: Path, *, digest: Path | None = None, manifest: Path | None = None
     """Return a packed root image; the file of its digest has it summed up, its manifest tells of capabilities."""
     head = first_bytes(path)
     how = packing(head[:6]) if not told(head) else squashfs_compression(head)
-    kind = told(head) or told(beginning(head))
+    kind = told(head) or told(beginning(path, head))
     archive = Archive.of(path) if kind in {"cpio", ""} else None
     if archive and not archive.entries:  # no archive, or xz with a checksum that only the kernel refuses
         archive = None
@@ -65,12 +66,15 @@ def squashfs_compression(head: bytes) -> str:
     return SQUASHFS_COMPRESSIONS.get(int.from_bytes(head[20:22], "little"), "") if head[:4] == SQUASHFS else "none"
 
 
-def beginning(head: bytes) -> bytes:
+def beginning(path: Path, head: bytes) -> bytes:
     """Return the first bytes inside of a compressed file; none where it is of a kind that is not unpacked here."""
-    opener = OPENERS.get(packing(head[:6]))
+    how = packing(head[:6])
+    opener = OPENERS.get(how)
     try:
-        return opener().decompress(head, PEEK) if opener else b""
-    except (zlib.error, lzma.LZMAError, OSError, EOFError):
+        if opener:
+            return opener().decompress(head, PEEK)
+        return next(decompression.unpack(files.Stored(path), 0, how))[:PEEK] if how in BY_BLOCKS else b""
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, StopIteration, decompression.DamagedError):
         return b""
 
 

@@ -84,15 +84,19 @@ def e03(subject: Subject, first: First) -> Iterator[Finding]:
 
 
 def e05(subject: Subject, first: First) -> Iterator[Finding]:
-    """E05: the first program is for the kernel's architecture (i386 on x86_64: CONFIG_IA32_EMULATION)."""
-    if not subject.kernel.kind:
+    """E05: the kernel is whole, and the first program for its architecture (i386 on x86_64: CONFIG_IA32_EMULATION)."""
+    broken = not subject.kernel_size or subject.kernel.cut_off
+    if broken or not subject.kernel.kind:
+        text = "the kernel is empty" if not subject.kernel_size else "this is no kernel image that we know"
         yield Finding(
             rule="E05",
-            text="this is no kernel image that we know",
+            text="the kernel is cut off: it ends before what it says that it unpacks"
+            if subject.kernel.cut_off
+            else text,
             cause="the boot program refuses it, or the machine hangs without a word",
-            remedy="give the file that the distribution calls vmlinuz or Image",
-            end=None,
-            soft=True,
+            remedy=subject.mend(BUILD_AGAIN, "give the file that the distribution calls vmlinuz or Image"),
+            end=End(moment=Moment.LOADER, message="the kernel does not start") if broken else None,
+            soft=not broken,
         )
     yield from fault_of(subject, first, "E05")
 

@@ -113,7 +113,7 @@ def e12(subject: Subject, known: Carried, driver: str | None) -> Iterator[Findin
             remedy="build it again: doit clean initrd, doit",
             end=NO_NIC,
         )
-    for lost, asker in found.lost:
+    for lost, asker in found.lost[:MOST]:
         doubt = " (and nobody tells what is built into the kernel)" if not known.told else ""
         by = f", which {asker} needs," if asker else ", the driver of the NIC that boots,"
         yield Finding(
@@ -124,7 +124,7 @@ def e12(subject: Subject, known: Carried, driver: str | None) -> Iterator[Findin
             end=NO_NIC,
             soft=not known.told and not subject.ours,
         )
-    for lost, asker in found.soft:
+    for lost, asker in found.soft[:MOST]:
         if lost in subject.source_modules:
             yield Finding(
                 rule="E12",
@@ -176,7 +176,8 @@ def e12_at_once(subject: Subject) -> Iterator[Finding]:
             cause="nodes that need it have no network interface",
             remedy="build it again: doit clean initrd, doit",
         )
-    broken = [path for path in subject.at_once if path in dict(subject.carried.broken)]
+    damaged_ones = frozenset(path for path, _ in subject.carried.broken)
+    broken = [path for path in subject.at_once if path in damaged_ones]
     if broken:
         yield Finding(
             rule="E12",

@@ -46,7 +46,7 @@ def e15(subject: Subject, machine: Machine) -> Iterator[Finding]:
 def tmpfs(subject: Subject, machine: Machine) -> int | None:
     """Return how many bytes the first root may hold, None where it is a ramfs: with root= or another rootfstype=."""
     wanted = verdict.value(machine.words, "rootfstype")
-    limited = "tmpfs" in wanted if wanted is not None else verdict.value(machine.words, "root") is None
+    limited = "tmpfs" in wanted if wanted is not None else not verdict.value(machine.words, "root")
     if not limited or (subject.config and not subject.config.builtin("CONFIG_TMPFS")):
         return None
     return max(counted(machine) - subject.packed.size, 0) // 2

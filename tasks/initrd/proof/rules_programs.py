@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from itertools import islice
 
 from tasks.initrd import firststage
 from tasks.initrd.loader import scripts
@@ -10,7 +11,7 @@ from tasks.initrd.loader.sysroot import Sysroot
 from tasks.initrd.proof import verdict
 from tasks.initrd.proof.finding import End, Finding, Moment
 from tasks.initrd.proof.first import First
-from tasks.initrd.proof.subject import PROGRAM_FOLDERS, Subject
+from tasks.initrd.proof.subject import MOST_PROGRAMS, PROGRAM_FOLDERS, Subject
 
 # Programs of the first stage besides busybox, and when they are needed.
 HELPERS = dict.fromkeys(firststage.UNPACKERS.values(), (Moment.UNPACK, "the root image does not unpack"))
@@ -102,7 +103,7 @@ def init_applets(subject: Subject) -> Iterator[Finding]:
 
 def linked_applets(subject: Subject) -> Iterator[Finding]:
     """Yield links to busybox whose names are no applets."""
-    lost = [f"/{link}" for link in links_in(subject.tree) if leads_to_no_applet(subject, link)]
+    lost = [f"/{link}" for link in islice(links_in(subject.tree), MOST_PROGRAMS) if leads_to_no_applet(subject, link)]
     if lost:
         more = f" and {len(lost) - MOST} more" if len(lost) > MOST else ""
         yield Finding(

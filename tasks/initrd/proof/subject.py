@@ -31,7 +31,6 @@ class Machine:
     menus: bool = False
     memory: int | None = None
     driver: str | None = None
-    virtual: bool = False
     firmware: Firmware | None = None
     netboot: Netboot | None = None
     console: Console | None = None
