@@ -425,9 +425,10 @@ def test_a_file_that_is_no_initrd_is_told(cluster: Cluster, whole: Path, write: 
 
 @pytest.mark.parametrize(("option", "words"), [("--config", "no kernel configuration"), ("--kernel", "no kernel")])
 def test_a_file_that_is_far_too_long_is_refused(
-    initrd: Path, whole: Path, cluster: Cluster, option: str, words: str
+    cluster: Cluster, whole: Path, write: Callable[[bytes], Path], option: str, words: str
 ) -> None:
     """A disk image in place of a kernel or of its configuration is told, not read."""
+    initrd = write(packed(broken(drop(*SEED))))
     long = initrd.with_name("long")
     with long.open("wb") as file:
         file.truncate(1 << 40)
