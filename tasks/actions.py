@@ -28,7 +28,7 @@ def rule(
     name: str,
     *,
     doc: str,
-    run: Callable[..., None],
+    run: Callable[..., None] | str,
     args: tuple[object, ...] = (),
     inputs: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
@@ -48,10 +48,11 @@ def rule(
     from them; `salt` counts like an argument without being passed (the size and date of a file that is too big to
     hash); `folders` are outputs that hold very many files (`record.looks`); `watched` names files outside of the
     checkout whose look decides what is declared.  `stands_for` is digested in place of `args`, and `code` is the
-    module in place of `run`'s.
+    module in place of `run`'s.  `run` may be a name, ``module:function``: what it imports costs nothing until it runs.
     """
-    module = code or run.__module__
-    task = f"{module}.{run.__name__}:{name}"
+    made_in, function = run.split(":") if isinstance(run, str) else (run.__module__, run.__name__)
+    module = code or made_in
+    task = f"{module}.{function}:{name}"
     made_from = digest((args if stands_for is None else stands_for, salt))
     depends = sorted({*map(str, inputs), *recipe(module)})
     targets = [str(path) for path in outputs]
@@ -104,7 +105,7 @@ def run_action(
     inputs: list[str],
     outputs: list[str],
     published: list[str],
-    run: Callable[..., None],
+    run: Callable[..., None] | str,
     args: tuple[object, ...],
 ) -> TaskFailed | None:
     """Make an artefact under its lock and note what it was made from; a user's mistake is a clean failure, exit code 1.
@@ -114,7 +115,7 @@ def run_action(
     try:
         with files.locked(paths.BUILD / ".locks" / task):
             state = record.begin(task, made_from, inputs)
-            run(*args)
+            (named(run) if isinstance(run, str) else run)(*args)
             record.end(task, state, record.all_outputs(outputs, published))
     except BootmillError as error:
         return TaskFailed(str(error), report=True)
@@ -125,12 +126,18 @@ def run_action(
     return None
 
 
+def named(function: str) -> Callable[..., None]:
+    """Import a function by its name, ``module:function``."""
+    module, _, name = function.partition(":")
+    found: Callable[..., None] = getattr(importlib.import_module(module), name)
+    return found
+
+
 def run_command(run: str, args: tuple[object, ...], words: list[str] | None = None) -> TaskFailed | None:
     """Perform an act; a `BootmillError` becomes a clean failure with exit code 1."""
     sys.stdout.flush()
-    module, _, function = run.partition(":")
     try:
-        act = getattr(importlib.import_module(module), function)
+        act = named(run)
         act(*args, *([as_typed(words)] if words is not None else []))
     except BootmillError as error:
         return TaskFailed(str(error))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks import paths
 from tasks.actions import TaskDict, command, rule
-from tasks.initrd import options
+from tasks.initrd import declared, options
 
 if TYPE_CHECKING:
     from tasks.inventory.model import Cluster
@@ -20,34 +20,33 @@ if TYPE_CHECKING:
 
 def initrd_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: its initrd and its kernel."""
-    from tasks.initrd.collect import build_initrd
-
     for image in cluster.stateless():
         doc, args = f"build the initrd of {image.name}", (image.only("compression", "drivers", "kernel"),)
-        made = [path(image) for path in (paths.initrd, paths.kernel, paths.boot_digest, paths.initrd_parts)]
-        tree = [paths.rootimg_manifest(image)]
+        tree, made = [paths.rootimg_manifest(image)], declared.of_initrd(image)
         salt = paths.root_image(image).name  # its suffix says which unpacker has to be in the initrd
-        yield rule(image.name, doc=doc, run=build_initrd, args=args, inputs=tree, outputs=made, salt=salt)
+        run = "tasks.initrd.collect:build_initrd"
+        yield rule(image.name, doc=doc, run=run, args=args, inputs=tree, outputs=made, salt=salt)
 
 
 def discovery_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each architecture: the image that machines boot which we do not know."""
-    from tasks.initrd.discovery import build_discovery, inputs, outputs
-
     for image in cluster.discoverers():
         doc, args = f"build the discovery image of {image.arch}", (image.only("kernel", "compression"),)
-        yield rule(image.arch, doc=doc, run=build_discovery, args=args, inputs=inputs(image), outputs=outputs(image))
+        tree, made = [paths.rootimg_manifest(image)], declared.of_discovery(image)
+        run = "tasks.initrd.discovery:build_discovery"
+        yield rule(image.arch, doc=doc, run=run, args=args, inputs=tree, outputs=made)
 
 
 def prove_tasks(cluster: Cluster) -> Iterator[TaskDict]:
     """Yield a task for each stateless osimage: the static boot proof."""
     from tasks.initrd.proof.machines import by_image
-    from tasks.initrd.proof.prove import inputs, outputs, prove_image
 
     nodes = by_image(cluster)
     for image in cluster.stateless():
         args = (image.only("drivers", "kernel", "kernel_args", "waive"), nodes.get(image.name, ()))
-        yield rule(image.name, doc="", run=prove_image, args=args, inputs=inputs(image), outputs=outputs(image))
+        files, made = declared.looked_at(image), declared.reports(image)
+        run = "tasks.initrd.proof.prove:prove_image"
+        yield rule(image.name, doc="", run=run, args=args, inputs=files, outputs=made)
 
 
 def examination(cluster: Cluster) -> TaskDict:

@@ -29,17 +29,6 @@ CLASSES = ("nics", "disks")
 WHERE_THERE = ("af_packet", "dmi_sysfs", "ipmi_devintf", "ipmi_si", "ipmi_ssif")
 
 
-def inputs(image: OsImage) -> list[Path]:
-    """Return what it is made of; the manifest stands for the tree."""
-    return [paths.rootimg_manifest(image)]
-
-
-def outputs(image: OsImage) -> list[Path]:
-    """Return what is made for the osimage's architecture."""
-    made = paths.discovery_initrd, paths.discovery_kernel, paths.discovery_digest, paths.discovery_parts
-    return [path(image.arch) for path in made]
-
-
 def build_discovery(image: OsImage) -> None:
     """Write the discovery initrd of the osimage's architecture, its kernel, and the digest that names the pair."""
     tree = DiskTree(paths.rootimg_tree(image))

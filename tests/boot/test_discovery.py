@@ -2,11 +2,7 @@
 
 import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +12,7 @@ from tasks import paths
 from tasks.initrd.proof import proof
 from tasks.lab import direct
 from tasks.lab.direct import Bare, End, Watch
+from tasks.lab.webserver import answering
 from tasks.nodes.discovered import parse
 
 pytestmark = pytest.mark.skipif(
@@ -45,32 +42,6 @@ class HeadNode:
         return 200, b"# Made by Bootmill: n07\nDEFAULT netboot\n"
 
 
-@contextmanager
-def listening(head: HeadNode) -> Iterator[int]:
-    """Serve on the loopback address, which the machine reaches as 10.0.2.2; give the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # http.server's name for it
-            status, body = head.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_an_unknown_machine_reports_and_reboots_into_its_menu(built: Path, tmp_path: Path) -> None:
     """MAC, serial number, UUID, memory and disk arrive; it waits while there is no menu of its own, then reboots."""
     disk = tmp_path / "disk"
@@ -78,7 +49,7 @@ def test_an_unknown_machine_reports_and_reboots_into_its_menu(built: Path, tmp_p
         file.truncate(64 << 20)
     head = HeadNode()
     watch = Watch(until=re.compile("told: .*; rebooting"), stop=re.compile("FAILED|unexpectedly"))
-    with listening(head) as port:
+    with answering(head.answer) as port:
         words = f"BOOTIF=01-{MAC.replace(':', '-')} discover=http://{direct.HOST}:{port}{paths.DISCOVER_URL_PATH}"
         machine = Bare(
             kernel=built / paths.discovery_kernel("x86_64"),

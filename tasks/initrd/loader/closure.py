@@ -19,7 +19,7 @@ from tasks.initrd.loader.objects import Objects, kind_of
 from tasks.initrd.loader.plan import Caution, Closure, Lack, Missing, printable
 from tasks.initrd.loader.process import Process
 from tasks.initrd.loader.rules import Rules
-from tasks.initrd.loader.scripts import Shebang, script_interpreter
+from tasks.initrd.loader.scripts import Shebang
 from tasks.initrd.loader.sysroot import Resolved, Sysroot, is_file
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "Scanner",
     "closure",
     "is_executable",
-    "script_interpreter",
 ]
 
 

@@ -1,11 +1,13 @@
 """The inventory's nodes as the boot proof sees them: what counts for a boot, and who is alike in it."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks import assemble
-from tasks.initrd.proof.subject import Machine
 from tasks.inventory.model import BootState, Cluster, Console, Firmware, Netboot, Node, OsImage, natural_key
+
+if TYPE_CHECKING:
+    from tasks.initrd.proof.subject import Machine
 
 BOOTS_IMAGE = frozenset({BootState.NETBOOT, BootState.SHELL})
 
@@ -45,8 +47,10 @@ def words_of(node: Node) -> tuple[str, ...]:
     return (*serial, *node.kernel_args)
 
 
-def machine(shape: Shape, image: OsImage) -> Machine:
+def machine(shape: Shape, image: OsImage) -> "Machine":
     """Return what nodes of a shape bring to the boot of an osimage."""
+    from tasks.initrd.proof.subject import Machine  # nodes are sorted at each declaration, judged only by a proof
+
     return Machine(
         words=(*image.kernel_args, *shape.words),
         menus=True,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from tasks import files, paths
 from tasks.errors import BootmillError
@@ -37,17 +36,6 @@ def prove_image(image: OsImage, nodes: Sequence[Alike]) -> None:
             f"all of it: {paths.proof(image)}; to stage it nevertheless: `waive: [{', '.join(rules)}]` in osimages.yaml"
         )
         raise BootmillError(message, hint=hint)
-
-
-def inputs(image: OsImage) -> list[Path]:
-    """Return the files that a proof looks at; the manifest stands for the tree."""
-    packed = [paths.root_image(image), paths.root_image_digest(image), paths.rootimg_manifest(image)]
-    return [paths.initrd(image), paths.kernel(image), *packed]
-
-
-def outputs(image: OsImage) -> list[Path]:
-    """Return the reports, for people and for programs."""
-    return [paths.proof(image), paths.proof_document(image)]
 
 
 def proved(image: OsImage, nodes: Sequence[Alike]) -> Report:
